@@ -1,0 +1,55 @@
+# The four commands of pth2map: setup, map, test, lint. Each installs what it needs first.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3.11
+CORES ?= 2
+MODEL ?= retinaface
+CONFIG ?=
+UV_FLAGS ?= --torch-backend cpu
+TORCH := $(shell sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements.in)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup map test lint lock docs
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+setup: .venv/.installed  ## install everything into .venv (Python 3.11, CPU torch, hash-checked packages)
+
+# torch goes first and alone: with its CPU build in place nothing else pulls the CUDA packages.
+.venv/.installed: requirements.lock Makefile
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "setting up .venv (about 1.5 GB, a minute or two) ..."
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/pip install -qq --no-deps --retries 2 --extra-index-url $(TORCH_INDEX) torch==$(TORCH)
+	@.venv/bin/pip install -qq --no-deps --require-hashes --requirement requirements.lock
+	@.venv/bin/python -W ignore -c 'import torch; raise SystemExit(f"error: torch {torch.__version__} is a CUDA build; the CPU build comes from TORCH_INDEX=$(TORCH_INDEX)" if torch.version.cuda else 0)'
+	@.venv/bin/pip check
+	@touch $@
+
+map: setup  ## weights to AP: results/$(MODEL)/map.txt (CONFIG=config/mini.yaml adds an overlay, CORES=8, MODEL=name)
+	@snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- results/$(MODEL)/map.txt
+	@cat results/$(MODEL)/map.txt
+
+lint: setup  ## format, lint, types, workflow
+	@ruff check --quiet .
+	@ruff format --quiet --check .
+	@mypy
+	@snakefmt --quiet --check Snakefile workflow
+	@snakemake --lint
+
+test: lint  ## lint, then every test (PTH2MAP_MIRROR and PTH2MAP_GOLDEN add the ones on real data)
+	@pytest
+
+docs: setup  ## write config/schema.json and docs/configuration.md anew from the config's types
+	@python workflow/scripts/write_config_reference.py
+
+lock:  ## resolve requirements.in again (needs uv; UV_FLAGS says where uv finds the CPU build of torch)
+	@uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-unknown-linux-gnu $(UV_FLAGS) \
+	    --no-emit-package torch --no-emit-find-links --no-emit-index-url \
+	    --generate-hashes --custom-compile-command "make lock" requirements.in --output-file requirements.lock

@@ -1,0 +1,1 @@
+"""The config of the workflow: its types, its checks, its reference."""

@@ -1,0 +1,1 @@
+"""Images and the ground truth that belongs to them."""

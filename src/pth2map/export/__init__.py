@@ -1,0 +1,1 @@
+"""Graphs out of networks, and the check of each against PyTorch."""

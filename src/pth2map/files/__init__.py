@@ -1,0 +1,1 @@
+"""Files on disk: atomic writes, hashes, where declared files are found, and what a command line needs."""

@@ -1,0 +1,1 @@
+"""Boxes, priors, non-maximum suppression and image placement: arrays in, arrays out."""

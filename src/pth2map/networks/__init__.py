@@ -1,0 +1,1 @@
+"""Torch modules under the state-dict names of their published checkpoints."""
