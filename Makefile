@@ -40,8 +40,8 @@ lint: setup  ## format, lint, types, workflow
 	@ruff check --quiet .
 	@ruff format --quiet --check .
 	@mypy
-	@snakefmt --quiet --check Snakefile workflow
-	@snakemake --lint
+	@snakefmt --check Snakefile workflow
+	@snakemake --quiet --lint
 
 test: lint  ## lint, then every test (PTH2MAP_MIRROR and PTH2MAP_GOLDEN add the ones on real data)
 	@pytest

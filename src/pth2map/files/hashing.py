@@ -29,3 +29,12 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
         digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def folder_state(folder: Path, pattern: str) -> str:
+    """A short fingerprint of the files of a folder by name, size and time, without reading them."""
+    entries = []
+    for path in sorted(folder.glob(pattern)):
+        state = path.stat()
+        entries.append([path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns])
+    return f"{len(entries)} files {hash_json(entries)[:12]}"

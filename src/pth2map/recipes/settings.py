@@ -23,7 +23,7 @@ class Section(BaseModel):
                     raise PydanticCustomError(
                         "unknown_key",
                         "unknown key {key}; {advice}",
-                        {"key": repr(key), "advice": nearest(str(key), allowed)},
+                        {"key": str(key), "advice": nearest(str(key), allowed)},
                     )
         return value
 

@@ -1,0 +1,145 @@
+"""What the rules ask of the config, by the names in a target's path."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pth2map.config.schema import NAME, SIZE, VARIANT, Config, Dataset, DeclaredFile, Engine, Model, OwnWeights, parse_variant
+from pth2map.files.errors import InputError, nearest
+from pth2map.files.fetch import Declaration, locate
+from pth2map.networks.catalogue import NETWORKS
+
+T = TypeVar("T")
+
+_GRAPH_FILES = {"onnx": "model.onnx", "torchscript": "model.ts"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One engine and variant of a model."""
+
+    model: str
+    engine: str
+    variant: str
+
+    @property
+    def size(self) -> str:
+        return parse_variant(self.variant)[0]
+
+    @property
+    def batch(self) -> int:
+        return parse_variant(self.variant)[2]
+
+
+class Points:
+    """Look-ups in a checked config; a name that is not there raises ``InputError`` with the nearest that is."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def model(self, name: str) -> Model:
+        return _look_up("model", name, self.config.models)
+
+    def dataset(self, name: str) -> Dataset:
+        return _look_up("dataset", name, self.config.datasets)
+
+    def engine(self, name: str) -> Engine:
+        return _look_up("engine", name, self.config.engines)
+
+    def point(self, model: str, engine: str, variant: str) -> Point:
+        """The point of a target, if the block offers it."""
+        block = self.model(model)
+        if engine not in block.engines:
+            raise InputError(f"model {model} is not offered on engine {engine!r}; {nearest(engine, block.engines)}")
+        offered = block.variants.points()
+        if variant not in offered:
+            raise InputError(f"model {model} has no variant {variant!r}; {nearest(variant, offered)}")
+        return Point(model, engine, variant)
+
+    def headline(self, model: str) -> Point:
+        block = self.model(model)
+        if block.headline:
+            return Point(model, block.headline.engine, block.headline.variant)
+        return Point(model, block.engines[0], block.variants.points()[0])
+
+    def graph_path(self, point: Point) -> str:
+        """The exported graph that the engine of a point runs."""
+        return _graph_path(point.model, point.size, self.engine(point.engine).graph)
+
+    def headline_graphs(self, model: str) -> dict[str, str]:
+        """The graphs of a block at its headline's size, by format: one for each that its engines run."""
+        size = self.headline(model).size
+        formats = sorted({self.engine(engine).graph for engine in self.model(model).engines})
+        return {graph: _graph_path(model, size, graph) for graph in formats}
+
+    def weights_path(self, model: str) -> str:
+        """The checkpoint of a block: below ``data/`` when declared, else where the config says.
+
+        Raises ``InputError`` when a declared one is neither there nor in the mirror.
+        """
+        weights = self.model(model).weights
+        if isinstance(weights, OwnWeights):
+            return weights.path
+        file = self.config.files[weights]
+        target = Path("data", file.path)
+        if not target.is_file():
+            locate(Declaration(file.path, file.size, file.hashes, file.urls), target)
+        return target.as_posix()
+
+    def declared(self, path: str) -> DeclaredFile:
+        return next(file for file in self.config.files.values() if file.path == path)
+
+    def dataset_root(self, name: str) -> str:
+        """The folder of a dataset; raises ``InputError`` when there is none."""
+        root = self.dataset(name).root
+        if not Path(root).is_dir():
+            raise InputError(
+                f"datasets.{name}.root: no folder {root}; put the dataset there, or name a folder of yours in an overlay "
+                "(docs/data.md)"
+            )
+        return root
+
+    def shards(self, model: str) -> list[str]:
+        """Names of the shards of a block's dataset, ``1-of-8`` and so on."""
+        count = self.dataset(self.model(model).dataset).shards
+        return [f"{number}-of-{count}" for number in range(1, count + 1)]
+
+    def earlier_shard(self, shard: str) -> str | None:
+        """The shard whose tensor files must be gone before those of ``shard`` may be written."""
+        number, count = map(int, shard.split("-of-"))
+        earlier = number - self.config.tensor_shards
+        return f"{earlier}-of-{count}" if earlier > 0 else None
+
+    def network_module(self, model: str) -> str:
+        return NETWORKS[self.model(model).network].module
+
+    def leaf(self, point: Point) -> dict[str, Any]:
+        """What decides the figures of a point, without any place on disk."""
+        block, engine = self.model(point.model), self.engine(point.engine)
+        return {
+            "network": block.network,
+            "recipe": block.recipe.model_dump(mode="json"),
+            "export": block.export.model_dump(mode="json"),
+            "engine": engine.model_dump(mode="json", exclude={"route"}),
+            "variant": point.variant,
+        }
+
+    def engines_of(self, route: str, kind: str | None = None) -> list[str]:
+        """Names of the engines of a route, and of a kind if one is given."""
+        return [n for n, e in self.config.engines.items() if e.route == route and kind in (None, e.kind)]
+
+    @cached_property
+    def patterns(self) -> dict[str, str]:
+        """Regular expressions of the wildcards."""
+        return {"model": NAME, "engine": NAME, "dataset": NAME, "variant": VARIANT, "shard": r"\d+-of-\d+", "size": SIZE}
+
+
+def _graph_path(model: str, size: str, graph: str) -> str:
+    return f"results/{model}/export/{size}/{_GRAPH_FILES[graph]}"
+
+
+def _look_up(what: str, name: str, known: dict[str, T]) -> T:
+    if name not in known:
+        raise InputError(f"unknown {what} {name!r}; {nearest(name, sorted(known))}")
+    return known[name]

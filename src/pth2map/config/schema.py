@@ -1,0 +1,172 @@
+"""The types of the config: what may be asked, in which words, with which defaults.
+
+The JSON Schema and the reference page are generated from here (:mod:`pth2map.config.reference`). Nothing here computes.
+"""
+
+import re
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from pth2map.recipes.settings import RecipeSettings, Section
+
+NAME = r"[A-Za-z][A-Za-z0-9_]*"
+SIZE = r"native|[1-9]\d*(?:x[1-9]\d*)?"
+PRECISIONS = ("fp32",)
+VARIANT = rf"(?:{SIZE})-[a-z]+\d+-b[1-9]\d*"
+
+Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
+PositiveInt = Annotated[int, Field(ge=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class DeclaredFile(Section):
+    """A file from elsewhere, declared once: where it lies below `data/`, where it comes from, what it must be."""
+
+    path: str = Field(description="place below `data/`, with `/`")
+    size: PositiveInt | None = Field(default=None, description="bytes")
+    sha256: Sha256 | None = Field(default=None, description="hash of the whole file")
+    sha384: Annotated[str, Field(pattern=r"^[0-9a-f]{96}$")] | None = Field(default=None, description="hash of the whole file")
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(default=None, description="hash of the whole file")
+    urls: list[str] = Field(default_factory=list, description="addresses, in the order to try")
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Hashes by algorithm."""
+        return {name: value for name in ("sha256", "sha384", "md5") if (value := getattr(self, name))}
+
+
+class Subset(Section):
+    """A part of a dataset, for a quick run. Its figures are stamped and never compared with published ones."""
+
+    first: PositiveInt | None = Field(default=None, description="the first so many images by name")
+    list: str | None = Field(default=None, description="a text file of image names (`event/stem`), one a line")
+
+
+class WiderFaceDataset(Section):
+    """WIDER FACE, or any folder laid out like it."""
+
+    kind: Literal["widerface"] = Field(description="images, ground truth and evaluator of WIDER FACE")
+    root: str = Field(
+        default="data/widerface",
+        description="folder with `WIDER_val/images/<event>/*.jpg` and `ground_truth/*.mat`; used as it is",
+    )
+    subset: Subset | None = Field(default=None, description="a part of the images; null: all")
+    shards: PositiveInt = Field(default=8, description="jobs that share the images of one pass")
+
+
+Dataset = WiderFaceDataset
+
+
+class OnnxRuntimeEngine(Section):
+    """ONNX Runtime in a process of the workflow."""
+
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    graph: ClassVar[str] = "onnx"
+
+    kind: Literal["onnxruntime"] = Field(description="rules of `workflow/rules/engines/onnxruntime.smk`")
+    route: Literal["stream", "files"] = Field(
+        default="stream",
+        description="stream: read, preprocess, infer and decode in one pass; files: tensor files between the stages, as "
+        "vendor tools need them",
+    )
+    threads: PositiveInt = Field(default=1, description="threads of one job; one and more shards at once is fastest")
+    providers: list[str] = Field(
+        default=["CPUExecutionProvider"], description="execution providers of ONNX Runtime, in the order to try"
+    )
+
+
+class TorchScriptEngine(Section):
+    """TorchScript (`torch.jit`) on the CPU in a process of the workflow."""
+
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    graph: ClassVar[str] = "torchscript"
+
+    kind: Literal["torchscript"] = Field(description="rules of `workflow/rules/engines/torchscript.smk`")
+    route: Literal["stream", "files"] = Field(default="stream", description="as of `onnxruntime`")
+    threads: PositiveInt = Field(default=1, description="threads of one job")
+
+
+Engine = Annotated[OnnxRuntimeEngine | TorchScriptEngine, Field(discriminator="kind")]
+
+
+class OwnWeights(Section):
+    """Weights of your own."""
+
+    path: str = Field(description="a checkpoint (`.pth`); used as it is, its hash is recorded")
+
+
+class Parity(Section):
+    """What an exported graph must show against PyTorch before anything may use it."""
+
+    images: PositiveInt = Field(default=3, description="real images, spread over the dataset, that are compared")
+    max_abs: Annotated[float, Field(gt=0)] = Field(
+        default=1e-4, description="largest absolute difference allowed in any element of any output"
+    )
+
+
+class Export(Section):
+    """How the network becomes a graph."""
+
+    opset: Annotated[int, Field(ge=9, le=20)] = Field(default=11, description="ONNX opset")
+    dynamic: list[Literal["batch", "height", "width"]] = Field(
+        default=["batch"], description="dimensions of the ONNX input that stay open"
+    )
+    parity: Parity = Field(default_factory=Parity)
+
+
+class Variants(Section):
+    """The points of a block: every size × precision × batch, written `640-fp32-b1`."""
+
+    sizes: Annotated[
+        list[Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=rf"^(?:{SIZE})$")]], Field(min_length=1)
+    ] = Field(description="pixels of a square, `WxH`, or `native` for the size of each image")
+    precisions: Annotated[list[Literal["fp32"]], Field(min_length=1)] = Field(
+        default=["fp32"], description="what the engine computes in"
+    )
+    batches: Annotated[list[PositiveInt], Field(min_length=1)] = Field(default=[1], description="images a run")
+
+    def points(self) -> list[str]:
+        return [f"{s}-{p}-b{b}" for s in self.sizes for p in self.precisions for b in self.batches]
+
+
+class Headline(Section):
+    """The point whose result is the model's result."""
+
+    engine: Name = Field(description="one of the block's engines")
+    variant: str = Field(description="one of the block's variants")
+
+
+class Model(Section):
+    """A detector from weights to AP."""
+
+    network: Name = Field(description="a network of `src/pth2map/networks/catalogue.py`")
+    weights: Name | OwnWeights = Field(description="an entry of `files`, or `path:` to a checkpoint of yours")
+    dataset: Name = Field(description="an entry of `datasets`")
+    recipe: RecipeSettings
+    export: Export = Field(default_factory=Export)
+    engines: Annotated[list[Name], Field(min_length=1)] = Field(description="entries of `engines` it is offered on")
+    variants: Variants
+    headline: Headline | None = Field(
+        default=None, description="the point of `results/{model}/map.txt`; needed when the block offers several"
+    )
+
+
+class Config(Section):
+    """The whole config."""
+
+    files: dict[Name, DeclaredFile] = Field(default_factory=dict, description="files from elsewhere")
+    datasets: dict[Name, Dataset] = Field(description="images with their ground truth and evaluator")
+    engines: dict[Name, Engine] = Field(description="what runs a graph")
+    models: dict[Name, Model] = Field(description="detectors, one block each")
+    tensor_shards: PositiveInt = Field(
+        default=2, description="shards whose tensor files may lie on disk at once for one point (engines with `route: files`)"
+    )
+
+
+def parse_variant(text: str) -> tuple[str, str, int]:
+    """``"640-fp32-b1"`` → size, precision, batch."""
+    match = re.fullmatch(rf"({SIZE})-([a-z]+\d+)-b(\d+)", text)
+    if not match:
+        raise ValueError(f"{text} is not a variant like 640-fp32-b1")
+    return match[1], match[2], int(match[3])

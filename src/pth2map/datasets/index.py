@@ -1,0 +1,100 @@
+"""The index of a dataset: which images there are, and what each is."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from pth2map.files.atomic import write_json
+from pth2map.files.errors import InputError, some
+from pth2map.files.hashing import hash_json
+
+
+@dataclass(frozen=True)
+class IndexedImage:
+    """One image: its name (``event/stem``, the identity everywhere), its path below the root, pixels, content hash."""
+
+    name: str
+    path: str
+    width: int
+    height: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DatasetIndex:
+    """The images of a dataset as a run sees them, in a fixed order."""
+
+    dataset: str
+    root: str
+    images: tuple[IndexedImage, ...]
+    subset: str | None
+    """In words, when not all images of the ground truth were asked for."""
+    full: bool
+    """Whether images and ground truth are the published set, so that a figure may stand beside a published one."""
+    ground_truth: str
+    """Hash of the ground truth of these images."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**content, "images": tuple(IndexedImage(**image) for image in content["images"])})
+
+    def save(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(image.name for image in self.images)
+
+    @property
+    def images_hash(self) -> str:
+        """Hash over names and contents of the images, wherever they lie."""
+        return hash_json([[image.name, image.sha256] for image in self.images])
+
+    def shard(self, number: int, count: int) -> tuple[IndexedImage, ...]:
+        """Every ``count``-th image from the ``number``-th (from 1): shards of equal length and like content."""
+        return self.images[number - 1 :: count]
+
+    def spread(self, count: int) -> tuple[IndexedImage, ...]:
+        """``count`` images spread evenly over the index (all, if it has fewer)."""
+        total = len(self.images)
+        return tuple(self.images[i * total // count] for i in range(count)) if count < total else self.images
+
+    def file(self, image: IndexedImage) -> Path:
+        return Path(self.root) / image.path
+
+
+def choose_subset(
+    names: Sequence[str], first: int | None = None, listed: Path | None = None
+) -> tuple[list[str], str | None]:
+    """The names asked for, in the order of ``names``, and the subset in words.
+
+    ``first`` takes the first so many; ``listed`` is a text file with one name (``event/stem``, an ending ``.jpg``
+    allowed) a line, ``#`` starting a comment. Raises ``InputError`` for an empty subset, a name listed twice, or one
+    that the ground truth does not have.
+    """
+    if first is not None:
+        if first > len(names):
+            raise InputError(f"subset.first: {first} images asked for, the dataset has {len(names)}")
+        return list(names[:first]), f"the first {first} of {len(names)} images"
+    if listed is None:
+        return list(names), None
+    try:
+        lines = listed.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"subset.list: {listed} cannot be read ({error})") from None
+    wanted = [line.split("#")[0].strip().removesuffix(".jpg") for line in lines]
+    wanted = [name for name in wanted if name]
+    if not wanted:
+        raise InputError(f"subset.list: {listed} names no image")
+    repeated = [name for name, count in Counter(wanted).items() if count > 1]
+    if repeated:
+        raise InputError(f"subset.list: {listed} names {some(repeated)} more than once")
+    unknown = sorted(set(wanted) - set(names))
+    if unknown:
+        raise InputError(f"subset.list: {listed} names {some(unknown)}, not in the ground truth of {len(names)} images")
+    chosen = set(wanted)
+    return [name for name in names if name in chosen], f"{len(chosen)} of {len(names)} images, listed in {listed.name}"

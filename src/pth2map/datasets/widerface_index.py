@@ -1,0 +1,61 @@
+"""The index of a WIDER FACE folder: ``WIDER_val/images/<event>/<stem>.jpg`` and ``ground_truth/*.mat``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pth2map.datasets.images import ImageFacts, inspect_image
+from pth2map.datasets.index import DatasetIndex, IndexedImage, choose_subset
+from pth2map.datasets.widerface import GroundTruth, is_official, read_ground_truth
+from pth2map.files.errors import InputError, some
+
+IMAGES = Path("WIDER_val/images")
+GROUND_TRUTH = Path("ground_truth")
+
+
+def index_widerface(
+    dataset: str, root: Path, first: int | None = None, listed: Path | None = None
+) -> tuple[DatasetIndex, GroundTruth, list[str]]:
+    """Index of a folder, ground truth of the same images in the same order, and the images that have no ground truth.
+
+    Every image of the ground truth (of the subset, if one is asked for) must be there, decodable by its header and
+    complete; otherwise ``InputError`` names those that are not, all in one message.
+    """
+    truth = read_ground_truth(root / GROUND_TRUTH)
+    names, subset = choose_subset(sorted(truth.names), first, listed)
+    found = {_name(path): path for path in (root / IMAGES).glob("*/*") if path.suffix.lower() in {".jpg", ".jpeg"}}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise InputError(
+            f"{root / IMAGES}: {len(missing)} of {len(names)} images of the ground truth are missing: {some(missing)}"
+        )
+    facts = _inspect_all((name, found[name]) for name in names)
+    images = tuple(
+        IndexedImage(name, found[name].relative_to(root).as_posix(), fact.width, fact.height, fact.sha256)
+        for name, fact in facts.items()
+    )
+    chosen = truth.subset(names)
+    index = DatasetIndex(
+        dataset=dataset,
+        root=str(root),
+        images=images,
+        subset=subset,
+        full=subset is None and is_official(root / GROUND_TRUTH),
+        ground_truth=chosen.content_hash(),
+    )
+    return index, chosen, sorted(set(found) - set(truth.names))
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def _inspect_all(paths: Iterable[tuple[str, Path]]) -> dict[str, ImageFacts]:
+    facts, broken = {}, []
+    for name, path in paths:
+        try:
+            facts[name] = inspect_image(path)
+        except InputError as error:
+            broken.append(str(error))
+    if broken:
+        raise InputError(f"{len(broken)} images cannot be used: {some(broken)}")
+    return facts

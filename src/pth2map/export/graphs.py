@@ -1,0 +1,41 @@
+"""From a checkpoint to a graph file."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+
+from pth2map.export.onnx import export_onnx
+from pth2map.export.torchscript import export_torchscript
+from pth2map.networks.catalogue import build, entry
+from pth2map.networks.checkpoints import load_weights
+from pth2map.recipes.settings import Size
+
+# Only traced with: a graph for images of any size has no size of its own.
+_NATIVE_EXAMPLE = (640, 480)
+
+
+def export_graph(
+    network: str,
+    weights: Path,
+    graph_format: str,
+    size: str,
+    path: Path,
+    opset: int = 11,
+    dynamic: Collection[str] = (),
+) -> str:
+    """Write the graph of ``network`` with ``weights`` at ``size`` and say in words what was written.
+
+    ``opset`` and ``dynamic`` are of ONNX; a TorchScript trace keeps every dimension open.
+    """
+    module = build(network).eval()
+    loaded = load_weights(module, weights)
+    parsed = Size.parse(size)
+    width, height = (parsed.width, parsed.height) if not parsed.native else _NATIVE_EXAMPLE
+    shape = (1, 3, height, width)
+    what = f"{network}, {loaded.entries} entries of {weights}"
+    if graph_format == "torchscript":
+        export_torchscript(module, path, torch.zeros(shape))
+        return f"{what}: TorchScript"
+    written = export_onnx(module, path, shape, entry(network).outputs, opset=opset, dynamic=dynamic)
+    return f"{what}: ONNX opset {written.opset}, IR {written.ir_version}, {written.nodes} nodes"

@@ -1,0 +1,67 @@
+"""Which code a command depends on, as one hash, so that a change of it reruns the stage and nothing else does.
+
+The hash covers the command and every module of this library and of ``workflow/scripts`` (``_name``) that it
+imports, directly or through others. It is taken
+over the syntax trees without docstrings: comments, docstrings and layout do not count.
+"""
+
+import ast
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+_SOURCE = Path(__file__).resolve().parents[2]
+_PACKAGE = "pth2map"
+
+
+def code_hash(command: Path, *modules: str) -> str:
+    """Hash of a command's code (12 hex digits).
+
+    ``modules`` are dotted names that the command chooses at run time (a network), which its import lines do not show.
+    """
+    files = {command, *(path for name in modules for path in _files_of(name))}
+    waiting = list(files)
+    while waiting:
+        for path in _imports(waiting.pop()) - files:
+            files.add(path)
+            waiting.append(path)
+    digest = hashlib.sha256()
+    for path in sorted(files, key=lambda path: path.name if path == command else path.as_posix()):
+        digest.update(_tree_hash(path))
+    return digest.hexdigest()[:12]
+
+
+@lru_cache(maxsize=None)
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes(), filename=str(path))
+
+
+@lru_cache(maxsize=None)
+def _tree_hash(path: Path) -> bytes:
+    tree = _parsed(path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).digest()
+
+
+@lru_cache(maxsize=None)
+def _imports(path: Path) -> frozenset[Path]:
+    names = set()
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    beside = (path.parent / f"{name}.py" for name in names if name.startswith("_"))
+    return frozenset([*(p for name in names for p in _files_of(name)), *(p for p in beside if p.is_file())])
+
+
+def _files_of(name: str) -> list[Path]:
+    """The files of a dotted name of this library; none for a name that is no module of it."""
+    parts = name.split(".")
+    if parts[0] != _PACKAGE:
+        return []
+    place = _SOURCE.joinpath(*parts)
+    return [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]

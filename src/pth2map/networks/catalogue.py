@@ -1,0 +1,47 @@
+"""The networks a config can name. Importing this does not import torch."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+from pth2map.files.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a network is built, and the names of its outputs in their order."""
+
+    module: str
+    constructor: str
+    outputs: tuple[str, ...]
+
+
+RETINAFACE = "pth2map.networks.retinaface"
+RETINAFACE_OUTPUTS = ("loc", "conf", "landms")
+
+NETWORKS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "retinaface_mobilenet025": Entry(RETINAFACE, "RetinaFace.mobilenet025", RETINAFACE_OUTPUTS),
+        "retinaface_resnet50": Entry(RETINAFACE, "RetinaFace.resnet50", RETINAFACE_OUTPUTS),
+    }
+)
+
+
+def entry(name: str) -> Entry:
+    """Raises ``InputError`` for a name that is not in ``NETWORKS``."""
+    if name not in NETWORKS:
+        raise InputError(f"unknown network {name!r}; {nearest(name, list(NETWORKS))}")
+    return NETWORKS[name]
+
+
+def build(name: str) -> "nn.Module":
+    """The named network with random weights."""
+    found = entry(name)
+    constructor = attrgetter(found.constructor)(importlib.import_module(found.module))
+    return cast("nn.Module", constructor())

@@ -1,0 +1,288 @@
+"""Detections of a set of images: in memory, as ``.npz``, as the WIDER FACE result text."""
+
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pth2map.files.atomic import replacing_folder, write_npz
+from pth2map.files.errors import InputError, some
+from pth2map.files.hashing import hash_arrays
+
+# A name becomes a folder and a file: two parts, neither of them ``.`` or ``..``.
+_NAME = re.compile(r"(?!\.\.?/)[^/\r\n]+/(?!\.\.?$)[^/\r\n]+")
+_OWN_KEYS = ("names", "counts", "boxes", "scores")
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Rows of detections, image after image; N rows in all.
+
+    Raises ``InputError`` when the parts do not fit together, a name is no ``event/stem`` or an image comes twice.
+    """
+
+    names: tuple[str, ...]
+    """``event/stem`` of each image."""
+    counts: np.ndarray
+    """``(n_images,)`` int64: rows of each image."""
+    boxes: np.ndarray
+    """``(N, 4)`` float64: x, y, w, h in pixels of the original image, as the result text holds them."""
+    scores: np.ndarray
+    """``(N,)`` float64."""
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What else a row has: arrays of N rows."""
+    notes: tuple[str, ...] = ()
+    """What was odd in the files these come from. Not saved."""
+
+    def __post_init__(self) -> None:
+        strange = [repr(name) for name in self.names if not _NAME.fullmatch(name)]
+        if strange:
+            raise InputError(f"detections: {some(strange)}: an image's name must be event/stem")
+        repeated = [name for name, times in Counter(self.names).items() if times > 1]
+        if repeated:
+            raise InputError(f"detections: {some(repeated)} more than once; each image comes once")
+        expect_array("detections: counts", self.counts, np.int64, (len(self.names),))
+        if (self.counts < 0).any():
+            raise InputError("detections: counts holds a negative number")
+        rows = int(self.counts.sum())
+        expect_array("detections: boxes", self.boxes, np.float64, (rows, 4))
+        expect_array("detections: scores", self.scores, np.float64, (rows,))
+        for key, array in self.extra.items():
+            if key in _OWN_KEYS or array.shape[:1] != (rows,):
+                raise InputError(
+                    f"detections: extra {key} has shape {array.shape}, expected {rows} rows under a name of its own"
+                )
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """``(n_images + 1,)`` int64: image i has rows ``offsets[i]`` up to, without, ``offsets[i + 1]``."""
+        return np.concatenate([[0], np.cumsum(self.counts)])
+
+    def content_hash(self) -> str:
+        """Hash of what an evaluator sees: the same for a text folder and an ``.npz`` of the same rows."""
+        return hash_arrays(self._arrays())
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {
+            "names": np.array(self.names, dtype=np.str_),
+            "counts": self.counts,
+            "boxes": self.boxes,
+            "scores": self.scores,
+        }
+
+
+def expect_array(what: str, array: np.ndarray, dtype: type, shape: tuple[int, ...]) -> None:
+    """Raise ``InputError`` unless ``array`` is of this dtype and shape."""
+    if array.dtype != dtype or array.shape != shape:
+        expected = f"{np.dtype(dtype)} {shape}"
+        raise InputError(f"{what} is {array.dtype} {array.shape}, expected {expected} for these images")
+
+
+def save_detections(path: Path, detections: Detections) -> None:
+    """Write ``.npz`` with the keys names, counts, boxes, scores and those of ``extra``."""
+    write_npz(path, **detections._arrays(), **detections.extra)
+
+
+def load_detections(path: Path) -> Detections:
+    """Read what :func:`save_detections` wrote. Raises ``InputError`` for a file that is missing, broken or of other keys."""
+    arrays = read_npz(path, _OWN_KEYS)
+    names, counts, boxes, scores = (arrays.pop(key) for key in _OWN_KEYS)
+    try:
+        return Detections(tuple(names.tolist()), counts, boxes, scores, arrays)
+    except (InputError, TypeError) as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def read_npz(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
+    """All arrays of an ``.npz``. Raises ``InputError`` when it cannot be read or lacks one of ``required``."""
+    try:
+        content = np.load(path, allow_pickle=False)
+        if not isinstance(content, np.lib.npyio.NpzFile):
+            raise InputError(f"{path}: a single array, expected an .npz with {', '.join(required)}")
+        with content:
+            arrays = {key: content[key] for key in content.files}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a whole .npz file ({error})") from None
+    except ValueError as error:
+        raise (
+            error if isinstance(error, InputError) else InputError(f"{path}: not an .npz of plain arrays")
+        ) from None
+    lacking = [key for key in required if key not in arrays]
+    if lacking:
+        raise InputError(f"{path}: no array {some(lacking)}; it holds {some(sorted(arrays)) or 'none'}")
+    return arrays
+
+
+def concatenate(parts: Sequence[Detections], order: Sequence[str]) -> Detections:
+    """One set out of several, its images in the order of the names ``order``.
+
+    Raises ``InputError`` when an image of ``order`` is missing, an image comes twice or is not in ``order``, or the parts
+    differ in their extra arrays.
+    """
+    names = [name for part in parts for name in part.names]
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise InputError(f"detections: {some(repeated)} in more than one part")
+    place = {name: i for i, name in enumerate(names)}
+    missing = [name for name in order if name not in place]
+    if missing:
+        raise InputError(f"detections: no part holds {some(missing)} ({len(missing)} of {len(order)} images)")
+    unknown = sorted(set(names) - set(order))
+    if unknown:
+        raise InputError(f"detections: {some(unknown)} not among the {len(order)} images asked for")
+    keys = {tuple(sorted(part.extra)) for part in parts}
+    if len(keys) > 1:
+        raise InputError(
+            f"detections: the parts hold different arrays: {some(sorted(str(each) for each in keys))}"
+        )
+    if not parts:
+        return Detections((), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
+
+    counts = np.concatenate([part.counts for part in parts])
+    starts = np.cumsum(counts) - counts
+    images = np.array([place[name] for name in order], dtype=np.int64)
+    spans = [np.arange(starts[i], starts[i] + counts[i]) for i in images]
+    rows = np.concatenate([np.zeros(0, np.int64), *spans])
+    return Detections(
+        names=tuple(order),
+        counts=counts[images],
+        boxes=np.concatenate([part.boxes for part in parts])[rows],
+        scores=np.concatenate([part.scores for part in parts])[rows],
+        extra={key: np.concatenate([part.extra[key] for part in parts])[rows] for key in parts[0].extra},
+        notes=tuple(note for part in parts for note in part.notes),
+    )
+
+
+def write_texts(folder: Path, detections: Detections) -> None:
+    """Write the result text of the WIDER FACE tools: ``<folder>/<event>/<stem>.txt`` for every image.
+
+    Line 1 is the stem, line 2 the number of rows, then ``x y w h score`` and a blank per row. Whole numbers are written
+    without a point; every number reads back as the same float64, and a score that stood for the shortest digits of a
+    float32 gets these digits. The folder appears whole and replaces an older one.
+    """
+    boxes, scores = detections.boxes.tolist(), detections.scores.tolist()
+    offsets = detections.offsets.tolist()
+    with replacing_folder(folder) as temporary:
+        for event in {name.split("/")[0] for name in detections.names}:
+            (temporary / event).mkdir()
+        for name, start, stop in zip(detections.names, offsets, offsets[1:], strict=False):
+            rows = [
+                f"{_digits(x)} {_digits(y)} {_digits(w)} {_digits(h)} {score!r} \n"
+                for (x, y, w, h), score in zip(boxes[start:stop], scores[start:stop], strict=True)
+            ]
+            text = f"{name.split('/')[1]}\n{stop - start}\n{''.join(rows)}"
+            (temporary / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
+
+
+def _digits(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def read_texts(folder: Path, strict: bool = True) -> Detections:
+    """Read a folder of result texts ``<event>/<stem>.txt``; images come sorted by event and file.
+
+    Line 1 may be ``stem`` or ``event/stem.jpg``. Every row must be five numbers with one blank between them and at most
+    blanks behind; CRLF and blank lines at the end are allowed, and a file of line 1 alone has no rows. A count in line 2
+    that is not the number of rows is told in ``notes``: some writers always write the same number.
+
+    ``strict`` wants line 1 to name the file itself and line 2 to be a whole number. Otherwise the image is the one that
+    line 1 names, less any of the characters ``.jpg`` at its end, and line 2 may be anything: so read the published
+    evaluators.
+
+    Raises ``InputError`` that names file, line, what was found and what was expected.
+    """
+    paths = sorted(folder.glob("*/*.txt"))
+    if not paths:
+        raise InputError(
+            f"{folder}: no result text <event>/<image>.txt in it; give the folder that holds the events"
+        )
+    names: list[str] = []
+    counts: list[int] = []
+    values: list[float] = []
+    oddities: dict[str, list[str]] = {}
+    for path in paths:
+        lines = _lines(path)
+        row_values = _row_values(path, lines)
+        names.append(_image_name(path, lines[0], strict))
+        counts.append(len(row_values) // 5)
+        values += row_values
+        oddity = _count_oddity(path, lines, strict)
+        if oddity:
+            oddities.setdefault(oddity, []).append(names[-1])
+    table = np.array(values, dtype=np.float64).reshape(-1, 5)
+    try:
+        return Detections(
+            names=tuple(names),
+            counts=np.array(counts, dtype=np.int64),
+            boxes=np.ascontiguousarray(table[:, :4]),
+            scores=np.ascontiguousarray(table[:, 4]),
+            notes=tuple(
+                f"{len(odd)} of {len(names)} result texts {oddity}: {some(odd)}"
+                for oddity, odd in oddities.items()
+            ),
+        )
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8").rstrip()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file") from None
+    if not text:
+        raise InputError(f"{path}: the file is empty, expected at least line 1 with the image's name")
+    return text.split("\n")
+
+
+def _image_name(path: Path, line: str, strict: bool) -> str:
+    event, last = path.parent.name, line.strip().rsplit("/", 1)[-1]
+    if not strict:
+        return f"{event}/{last.rstrip('.jpg')}"  # noqa: B005  (a set of characters, as upstream)
+    if path.stem not in (last, last.removesuffix(".jpg")):
+        raise InputError(f"{path}, line 1: found {line!r}, expected the file's own image, {path.stem}")
+    return f"{event}/{path.stem}"
+
+
+def _count_oddity(path: Path, lines: Sequence[str], strict: bool) -> str | None:
+    if len(lines) == 1:
+        return "end after line 1, truncated?"
+    try:
+        surplus = len(lines) - 2 - int(lines[1])
+    except ValueError:
+        if not strict:
+            return "do not say in line 2 how many rows follow"
+        raise InputError(f"{path}, line 2: found {lines[1]!r}, expected the number of rows") from None
+    if surplus < 0:
+        return "hold fewer rows than line 2 announces, truncated?"
+    return "hold more rows than line 2 announces" if surplus else None
+
+
+def _row_values(path: Path, lines: Sequence[str]) -> list[float]:
+    rows = [line.rstrip().split(" ") for line in lines[2:]]
+    try:
+        values = [float(word) for row in rows for word in row]
+    except ValueError:
+        values = []
+    if any(len(row) != 5 for row in rows) or len(values) != 5 * len(rows):
+        number, line = next((n, line) for n, line in enumerate(lines[2:], start=3) if not _is_row(line))
+        raise InputError(
+            f"{path}, line {number}: found {line!r}, expected five numbers x y w h score, one blank between them"
+        )
+    return values
+
+
+def _is_row(line: str) -> bool:
+    words = line.rstrip().split(" ")
+    try:
+        return len([float(word) for word in words]) == 5
+    except ValueError:
+        return False

@@ -1,0 +1,239 @@
+# What the rules share: the checked config, where commands lie, and what a rule asks by its wildcards.
+# The functions here only turn wildcards into questions to POINTS (src/pth2map/config/points.py); an InputError from
+# there reaches the user as Snakemake's own error, with its sentence.
+
+import json
+import re
+import shlex
+
+from snakemake.exceptions import WorkflowError
+
+from pth2map.config.load import load_config
+from pth2map.config.points import Points
+from pth2map.files.code import code_hash
+from pth2map.files.errors import InputError
+from pth2map.files.hashing import folder_state, hash_json
+
+try:
+    POINTS = Points(load_config(config, ROOT))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+# Paths below the working directory stay relative, so that a moved folder reruns nothing.
+SCRIPTS = (
+    (ROOT.relative_to(Path.cwd()) if ROOT.is_relative_to(Path.cwd()) else ROOT)
+    / "workflow"
+    / "scripts"
+)
+ENVIRONMENT = str(ROOT / "envs" / "pth2map.yaml")
+
+
+def script(name):
+    """A command of workflow/scripts, for ``input:``."""
+    return str(SCRIPTS / f"{name}.py")
+
+
+def code(name):
+    """Hash of a command and of the library code it uses, for ``params:``: its change reruns the rule."""
+    return code_hash(Path(script(name)))
+
+
+def code_with_network(name):
+    """As ``code``, with the network of the model, which the command loads by name."""
+
+    def of(wildcards):
+        return code_hash(Path(script(name)), POINTS.network_module(wildcards.model))
+
+    return of
+
+
+def pattern(names):
+    """Pattern of a wildcard that may be any of ``names``; it matches nothing when there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+# A point: wildcards model, engine, variant.
+
+
+def point_of(wildcards):
+    return POINTS.point(wildcards.model, wildcards.engine, wildcards.variant)
+
+
+def graph_of(wildcards):
+    """The exported graph that an engine of our own process runs."""
+    return POINTS.graph_path(point_of(wildcards))
+
+
+def parity_of(wildcards):
+    """The check of that graph: nothing runs an unchecked one."""
+    return f"{graph_of(wildcards)}.parity.json"
+
+
+def shard_detections(wildcards):
+    """Detections of every shard of a point."""
+    folder = f"scratch/{wildcards.model}/{wildcards.engine}/{wildcards.variant}/shards"
+    return [
+        f"{folder}/{shard}/detections.npz" for shard in POINTS.shards(wildcards.model)
+    ]
+
+
+def earlier_shard(wildcards):
+    """The shard that must be decoded first, so that only so many shards have tensor files at once."""
+    earlier = POINTS.earlier_shard(wildcards.shard)
+    folder = f"scratch/{wildcards.model}/{wildcards.engine}/{wildcards.variant}/shards"
+    return f"{folder}/{earlier}/detections.npz" if earlier else []
+
+
+def session_json(wildcards):
+    """Options of an engine of our own process."""
+    return json.dumps(
+        POINTS.engine(wildcards.engine).model_dump(
+            mode="json", exclude={"kind", "route"}
+        )
+    )
+
+
+def threads_of(wildcards):
+    return POINTS.engine(wildcards.engine).threads
+
+
+def size_of(wildcards):
+    return point_of(wildcards).size
+
+
+def batch_of(wildcards):
+    return point_of(wildcards).batch
+
+
+def leaf_json(wildcards):
+    return json.dumps(POINTS.leaf(point_of(wildcards)))
+
+
+def leaf_hash(wildcards):
+    return hash_json(POINTS.leaf(point_of(wildcards)))
+
+
+STAGES = {
+    "stream": ("stream", "gather", "score_point"),
+    "files": ("prepare", "infer_files", "decode", "gather", "score_point"),
+}
+
+
+def chain_code(wildcards):
+    """One hash over the code of all stages behind a result."""
+    stages = (
+        "index_widerface",
+        "export_graph",
+        "check_export",
+        *STAGES[POINTS.engine(wildcards.engine).route],
+    )
+    return hash_json([code_with_network(stage)(wildcards) for stage in stages])[:12]
+
+
+# A model: wildcard model.
+
+
+def weights_of(wildcards):
+    return POINTS.weights_path(wildcards.model)
+
+
+def network_of(wildcards):
+    return POINTS.model(wildcards.model).network
+
+
+def recipe_json(wildcards):
+    return json.dumps(POINTS.model(wildcards.model).recipe.model_dump(mode="json"))
+
+
+def index_of(wildcards):
+    return f"scratch/datasets/{POINTS.model(wildcards.model).dataset}/index.json"
+
+
+def ground_truth_of(wildcards):
+    return f"scratch/datasets/{POINTS.model(wildcards.model).dataset}/ground_truth.npz"
+
+
+def opset_of(wildcards):
+    return POINTS.model(wildcards.model).export.opset
+
+
+def dynamic_of(wildcards):
+    return POINTS.model(wildcards.model).export.dynamic
+
+
+def check_options(wildcards):
+    """What the graphs of a model must show, as options of check_export."""
+    parity = POINTS.model(wildcards.model).export.parity
+    return f"--images {parity.images} --max-abs {parity.max_abs}"
+
+
+def kind_of_graph(wildcards):
+    """The runtime of our own process that a graph is checked with."""
+    return {"onnx": "onnxruntime", "ts": "torchscript"}[wildcards.suffix]
+
+
+def headline_graphs(wildcards):
+    """Graph formats of a model."""
+    return list(POINTS.headline_graphs(wildcards.model))
+
+
+def headline_checks(wildcards):
+    return [
+        f"{path}.parity.json"
+        for path in POINTS.headline_graphs(wildcards.model).values()
+    ]
+
+
+def headline_of(wildcards):
+    """Results of the point that a block names as its headline."""
+    point = POINTS.headline(wildcards.model)
+    folder = f"results/{point.model}/{point.engine}/{point.variant}"
+    return {"text": f"{folder}/map.txt", "json": f"{folder}/map.json"}
+
+
+# A dataset: wildcard dataset.
+
+
+def root_of(wildcards):
+    return POINTS.dataset_root(wildcards.dataset)
+
+
+def ground_truth_files(wildcards):
+    return [
+        f"{root_of(wildcards)}/ground_truth/wider_{part}_val.mat"
+        for part in ("face", "easy", "medium", "hard")
+    ]
+
+
+def image_files(wildcards):
+    """Fingerprint of the images, so that a changed folder is indexed again."""
+    return folder_state(Path(root_of(wildcards)), "WIDER_val/images/*/*")
+
+
+def subset_list(wildcards):
+    subset = POINTS.dataset(wildcards.dataset).subset
+    return subset.list if subset and subset.list else []
+
+
+def subset_options(wildcards):
+    subset = POINTS.dataset(wildcards.dataset).subset
+    if subset is None:
+        return ""
+    return (
+        f"--first {subset.first}"
+        if subset.first
+        else f"--list {shlex.quote(subset.list)}"
+    )
+
+
+# A declared file: wildcard path.
+
+
+def declaration_of(wildcards):
+    """The declaration as options of fetch_file."""
+    file = POINTS.declared(wildcards.path)
+    hashes = [f"--hash {name}={value}" for name, value in file.hashes.items()]
+    size = [f"--size {file.size}"] if file.size else []
+    return " ".join(
+        [*size, *hashes, *(f"--url {shlex.quote(url)}" for url in file.urls)]
+    )

@@ -1,0 +1,65 @@
+# ONNX Runtime in a process of the workflow, with one pass (`route: stream`) or over tensor files (`route: files`).
+# Needs: an exported graph that passed its check, the dataset's index. Makes: detections or output files of a shard.
+
+
+rule stream_onnxruntime:
+    """Read, preprocess, infer and decode the images of a shard in one pass with ONNX Runtime."""
+    input:
+        script=script("stream"),
+        graph=graph_of,
+        parity=parity_of,
+        index=index_of,
+    output:
+        detections="scratch/{model}/{engine}/{variant}/shards/{shard}/detections.npz",
+    log:
+        "logs/{model}/{engine}/{variant}/stream-{shard}.log",
+    benchmark:
+        "logs/{model}/{engine}/{variant}/stream-{shard}.benchmark.tsv"
+    wildcard_constraints:
+        engine=pattern(POINTS.engines_of("stream", "onnxruntime")),
+    conda:
+        ENVIRONMENT
+    threads: threads_of
+    params:
+        network=network_of,
+        options=session_json,
+        recipe=recipe_json,
+        size=size_of,
+        batch=batch_of,
+        code=code("stream"),
+    shell:
+        "python {input.script:q} --kind onnxruntime --graph {input.graph:q} --network {params.network}"
+        " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
+        " --size {params.size} --batch {params.batch} --detections {output.detections:q} 2> {log:q}"
+
+
+rule infer_onnxruntime:
+    """Run the tensor files of a shard with ONNX Runtime."""
+    input:
+        script=script("infer_files"),
+        graph=graph_of,
+        parity=parity_of,
+        index=index_of,
+        inputs="scratch/{model}/{engine}/{variant}/shards/{shard}/inputs",
+    output:
+        outputs=temp(
+            directory("scratch/{model}/{engine}/{variant}/shards/{shard}/outputs")
+        ),
+    log:
+        "logs/{model}/{engine}/{variant}/infer-{shard}.log",
+    benchmark:
+        "logs/{model}/{engine}/{variant}/infer-{shard}.benchmark.tsv"
+    wildcard_constraints:
+        engine=pattern(POINTS.engines_of("files", "onnxruntime")),
+    conda:
+        ENVIRONMENT
+    threads: threads_of
+    params:
+        network=network_of,
+        options=session_json,
+        batch=batch_of,
+        code=code("infer_files"),
+    shell:
+        "python {input.script:q} --kind onnxruntime --graph {input.graph:q} --network {params.network}"
+        " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --inputs {input.inputs:q}"
+        " --batch {params.batch} --outputs {output.outputs:q} 2> {log:q}"

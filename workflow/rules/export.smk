@@ -1,0 +1,94 @@
+# export: a checkpoint becomes graphs, each checked against PyTorch on real images before anything may use it.
+# Needs: weights, the dataset's index. Makes: results/<model>/export/<size>/model.{onnx,ts}[.parity.json].
+
+
+rule export_onnx:
+    """Write the network with its weights as an ONNX graph."""
+    input:
+        script=script("export_graph"),
+        weights=weights_of,
+    output:
+        graph="results/{model}/export/{size}/model.onnx",
+    log:
+        "logs/{model}/export/{size}/onnx.log",
+    benchmark:
+        "logs/{model}/export/{size}/onnx.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        network=network_of,
+        opset=opset_of,
+        dynamic=dynamic_of,
+        code=code_with_network("export_graph"),
+    shell:
+        "python {input.script:q} --network {params.network} --weights {input.weights:q} --format onnx"
+        " --size {wildcards.size} --opset {params.opset} --dynamic {params.dynamic} --graph {output.graph:q} 2> {log:q}"
+
+
+rule export_torchscript:
+    """Trace the network with its weights as a TorchScript graph."""
+    input:
+        script=script("export_graph"),
+        weights=weights_of,
+    output:
+        graph="results/{model}/export/{size}/model.ts",
+    log:
+        "logs/{model}/export/{size}/torchscript.log",
+    benchmark:
+        "logs/{model}/export/{size}/torchscript.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        network=network_of,
+        code=code_with_network("export_graph"),
+    shell:
+        "python {input.script:q} --network {params.network} --weights {input.weights:q} --format torchscript"
+        " --size {wildcards.size} --graph {output.graph:q} 2> {log:q}"
+
+
+rule check_export:
+    """Hold an exported graph to the network in PyTorch on real images."""
+    input:
+        script=script("check_export"),
+        graph="results/{model}/export/{size}/model.{suffix}",
+        weights=weights_of,
+        index=index_of,
+    output:
+        parity="results/{model}/export/{size}/model.{suffix}.parity.json",
+    log:
+        "logs/{model}/export/{size}/check-{suffix}.log",
+    benchmark:
+        "logs/{model}/export/{size}/check-{suffix}.benchmark.tsv"
+    wildcard_constraints:
+        suffix="onnx|ts",
+    conda:
+        ENVIRONMENT
+    params:
+        network=network_of,
+        kind=kind_of_graph,
+        recipe=recipe_json,
+        check=check_options,
+        code=code_with_network("check_export"),
+    shell:
+        "python {input.script:q} --network {params.network} --weights {input.weights:q} --kind {params.kind}"
+        " --graph {input.graph:q} --index {input.index:q} --recipe {params.recipe:q} --size {wildcards.size}"
+        " {params.check} --parity {output.parity:q} 2> {log:q}"
+
+
+rule collect_parity:
+    """The parity checks of a model's graphs, in every format its engines run, at the headline's size."""
+    input:
+        script=script("collect_parity"),
+        checks=headline_checks,
+    output:
+        parity="results/{model}/export/parity.json",
+    log:
+        "logs/{model}/export/collect.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        names=headline_graphs,
+        code=code("collect_parity"),
+    shell:
+        "python {input.script:q} --checks {input.checks:q} --names {params.names} --parity {output.parity:q} 2> {log:q}"

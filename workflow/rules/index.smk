@@ -1,0 +1,27 @@
+# index: which images a dataset has, with sizes and hashes, and the ground truth of just these.
+# Needs: datasets.<name>.root. Makes: scratch/datasets/<name>/{index.json,ground_truth.npz}.
+
+
+rule index_widerface:
+    """Index the images of a WIDER FACE folder and read their ground truth."""
+    input:
+        script=script("index_widerface"),
+        ground_truth=ground_truth_files,
+        subset=subset_list,
+    output:
+        index="scratch/datasets/{dataset}/index.json",
+        ground_truth="scratch/datasets/{dataset}/ground_truth.npz",
+    log:
+        "logs/datasets/{dataset}/index.log",
+    benchmark:
+        "logs/datasets/{dataset}/index.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        root=root_of,
+        subset=subset_options,
+        files=image_files,
+        code=code("index_widerface"),
+    shell:
+        "python {input.script:q} --dataset {wildcards.dataset:q} --root {params.root:q} {params.subset}"
+        " --index {output.index:q} --ground-truth {output.ground_truth:q} 2> {log:q}"

@@ -1,0 +1,29 @@
+# prepare: tensor files of a shard, for engines with `route: files`.
+# Needs: the dataset's index. Makes: scratch/.../shards/<shard>/inputs, removed once the shard is decoded.
+
+
+rule prepare_shard:
+    """Write the tensor files of a shard."""
+    input:
+        script=script("prepare"),
+        index=index_of,
+        earlier=ancient(earlier_shard),
+    output:
+        inputs=temp(
+            directory("scratch/{model}/{engine}/{variant}/shards/{shard}/inputs")
+        ),
+    log:
+        "logs/{model}/{engine}/{variant}/prepare-{shard}.log",
+    benchmark:
+        "logs/{model}/{engine}/{variant}/prepare-{shard}.benchmark.tsv"
+    wildcard_constraints:
+        engine=pattern(POINTS.engines_of("files")),
+    conda:
+        ENVIRONMENT
+    params:
+        recipe=recipe_json,
+        size=size_of,
+        code=code("prepare"),
+    shell:
+        "python {input.script:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
+        " --size {params.size} --inputs {output.inputs:q} 2> {log:q}"

@@ -1,0 +1,55 @@
+# score: detections against ground truth, with the protocol in words and where everything came from.
+# Makes: results/<model>/<engine>/<variant>/{map.txt,map.json,provenance.json,...}, results/<model>/{map.txt,map.json}.
+
+
+rule score_point:
+    """Score one point and say what was scored, how, and with what."""
+    input:
+        script=script("score_point"),
+        index=index_of,
+        ground_truth=ground_truth_of,
+        parity=parity_of,
+        detections="results/{model}/{engine}/{variant}/detections/detections.npz",
+    output:
+        text="results/{model}/{engine}/{variant}/map.txt",
+        json="results/{model}/{engine}/{variant}/map.json",
+        provenance="results/{model}/{engine}/{variant}/provenance.json",
+        curves="results/{model}/{engine}/{variant}/precision_recall.npz",
+        picture="results/{model}/{engine}/{variant}/precision_recall.png",
+    log:
+        "logs/{model}/{engine}/{variant}/score.log",
+    benchmark:
+        "logs/{model}/{engine}/{variant}/score.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        network=network_of,
+        recipe=recipe_json,
+        size=size_of,
+        leaf=leaf_json,
+        leaf_hash=leaf_hash,
+        code=chain_code,
+    shell:
+        "python {input.script:q} --model {wildcards.model} --network {params.network} --engine {wildcards.engine}"
+        " --variant {wildcards.variant} --recipe {params.recipe:q} --size {params.size} --leaf {params.leaf:q}"
+        " --leaf-hash {params.leaf_hash} --code {params.code} --index {input.index:q}"
+        " --ground-truth {input.ground_truth:q} --parity {input.parity:q} --detections {input.detections:q}"
+        " --text {output.text:q} --json {output.json:q} --provenance {output.provenance:q}"
+        " --curves {output.curves:q} --picture {output.picture:q} 2> {log:q}"
+
+
+rule report_headline:
+    """The headline point of a model as the model's result."""
+    input:
+        unpack(headline_of),
+        parity="results/{model}/export/parity.json",
+    output:
+        text="results/{model}/map.txt",
+        json="results/{model}/map.json",
+    log:
+        "logs/{model}/headline.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    shell:
+        "(cp {input.text:q} {output.text:q} && cp {input.json:q} {output.json:q}) 2> {log:q}"

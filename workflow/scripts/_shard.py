@@ -1,0 +1,41 @@
+"""The arguments that every pass over a shard takes, and what they stand for."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pth2map.datasets.index import DatasetIndex, IndexedImage
+from pth2map.engines.session import KINDS, Session, open_session
+from pth2map.networks.catalogue import entry
+from pth2map.recipes.catalogue import Recipe, load_recipe
+
+
+def add_index_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--index", required=True, type=Path, help="index of the dataset")
+    parser.add_argument("--shard", required=True, metavar="I-of-N", help="which slice of the images")
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", required=True, metavar="JSON", help="the recipe block of the config as JSON")
+    parser.add_argument("--size", required=True, help="pixels of a square, WxH or native")
+
+
+def add_session_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kind", required=True, choices=sorted(KINDS), help="what runs the graph")
+    parser.add_argument("--graph", required=True, type=Path, help="the exported graph")
+    parser.add_argument("--network", required=True, help="name of the network, for its outputs")
+    parser.add_argument("--options", default="{}", metavar="JSON", help="options of the kind, such as threads")
+
+
+def images_of(args: argparse.Namespace) -> tuple[DatasetIndex, tuple[IndexedImage, ...]]:
+    number, count = map(int, args.shard.split("-of-"))
+    index = DatasetIndex.load(args.index)
+    return index, index.shard(number, count)
+
+
+def session_of(args: argparse.Namespace) -> Session:
+    return open_session(args.kind, args.graph, entry(args.network).outputs, json.loads(args.options))
+
+
+def recipe_of(args: argparse.Namespace) -> Recipe:
+    return load_recipe(args.recipe, args.size)

@@ -1,0 +1,26 @@
+"""Put the detections of all shards together, in the order of the index, and write the official result texts."""
+
+import argparse
+from pathlib import Path
+
+import _library  # noqa: F401  isort: skip
+from pth2map.datasets.index import DatasetIndex
+from pth2map.files.command import run
+from pth2map.recipes.detections import concatenate, load_detections, save_detections, write_texts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--index", required=True, type=Path, help="index of the dataset")
+    parser.add_argument("--shards", required=True, nargs="+", type=Path, help="detections of each shard (.npz)")
+    parser.add_argument("--detections", required=True, type=Path, help="output (.npz)")
+    parser.add_argument("--texts", required=True, type=Path, help="output: folder of result texts, one per image")
+    args = parser.parse_args()
+    shards = [load_detections(path) for path in args.shards]
+    detections = concatenate(shards, DatasetIndex.load(args.index).names)
+    write_texts(args.texts, detections)
+    save_detections(args.detections, detections)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,31 @@
+"""Index a WIDER FACE folder: which images there are, their sizes and hashes, and their ground truth."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import _library  # noqa: F401  isort: skip
+from pth2map.datasets.widerface_index import index_widerface
+from pth2map.files.command import run
+from pth2map.files.errors import some
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, help="its name in the config")
+    parser.add_argument("--root", required=True, type=Path, help="folder with WIDER_val/images and ground_truth")
+    parser.add_argument("--first", type=int, help="only the first so many images")
+    parser.add_argument("--list", type=Path, help="only the images of this list")
+    parser.add_argument("--index", required=True, type=Path, help="output: index (.json)")
+    parser.add_argument("--ground-truth", required=True, type=Path, help="output: ground truth of these images (.npz)")
+    args = parser.parse_args()
+    index, truth, extra = index_widerface(args.dataset, args.root, args.first, args.list)
+    if extra:
+        print(f"warning: {len(extra)} images without ground truth are left out: {some(extra)}", file=sys.stderr)
+    truth.save(args.ground_truth)
+    index.save(args.index)
+    print(f"{len(index.images)} images", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)

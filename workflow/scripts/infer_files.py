@@ -1,0 +1,29 @@
+"""Run the tensor files of a shard and write one raw output file per image and output."""
+
+import argparse
+from pathlib import Path
+
+import _library  # noqa: F401  isort: skip
+from _shard import add_index_arguments, add_session_arguments, images_of, session_of
+from pth2map.engines.passes import infer_files
+from pth2map.files.atomic import replacing_folder
+from pth2map.files.command import run
+from pth2map.networks.catalogue import entry
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_index_arguments(parser)
+    add_session_arguments(parser)
+    parser.add_argument("--inputs", required=True, type=Path, help="folder of tensor files")
+    parser.add_argument("--batch", type=int, default=1, help="images a run")
+    parser.add_argument("--outputs", required=True, type=Path, help="output: folder of raw files")
+    args = parser.parse_args()
+    _, images = images_of(args)
+    session = session_of(args)
+    with replacing_folder(args.outputs) as folder:
+        infer_files(images, args.inputs, session, entry(args.network).outputs, folder, args.batch)
+
+
+if __name__ == "__main__":
+    run(main)

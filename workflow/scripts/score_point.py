@@ -1,0 +1,76 @@
+"""Score the detections of one point on WIDER FACE and write its map.txt, map.json, provenance and curves."""
+
+import argparse
+import json
+from pathlib import Path
+
+import _library  # noqa: F401  isort: skip
+from _shard import add_recipe_arguments, recipe_of
+from pth2map.datasets.index import DatasetIndex
+from pth2map.datasets.widerface import OFFICIAL_IMAGES, GroundTruth
+from pth2map.evaluation import widerface
+from pth2map.evaluation.results import Result, dataset_clauses
+from pth2map.files.atomic import write_json, write_npz, write_text
+from pth2map.files.command import run
+from pth2map.files.provenance import describe_run
+from pth2map.plots.precision_recall import plot_curves
+from pth2map.recipes.detections import load_detections
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_recipe_arguments(parser)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--network", required=True)
+    parser.add_argument("--engine", required=True)
+    parser.add_argument("--variant", required=True)
+    parser.add_argument("--leaf", required=True, metavar="JSON", help="config of this point")
+    parser.add_argument("--leaf-hash", required=True)
+    parser.add_argument("--code", required=True, help="hash of the code of all stages")
+    parser.add_argument("--index", required=True, type=Path)
+    parser.add_argument("--ground-truth", required=True, type=Path)
+    parser.add_argument("--parity", required=True, type=Path, help="parity of the graph that ran")
+    parser.add_argument("--detections", required=True, type=Path)
+    parser.add_argument("--text", required=True, type=Path, help="output: map.txt")
+    parser.add_argument("--json", required=True, type=Path, help="output: map.json")
+    parser.add_argument("--provenance", required=True, type=Path, help="output: provenance.json")
+    parser.add_argument("--curves", required=True, type=Path, help="output: precision and recall (.npz)")
+    parser.add_argument("--picture", required=True, type=Path, help="output: the curves as a picture (.png)")
+    args = parser.parse_args()
+
+    index = DatasetIndex.load(args.index)
+    detections = load_detections(args.detections)
+    parity = json.loads(args.parity.read_text(encoding="utf-8"))
+    scored = widerface.evaluate(detections, GroundTruth.load(args.ground_truth))
+    result = Result(
+        model=args.model,
+        engine=args.engine,
+        variant=args.variant,
+        index=index,
+        metrics=scored.ap,
+        protocol=[
+            f"network: {args.network}",
+            *recipe_of(args).protocol(),
+            *dataset_clauses(index, "WIDER FACE val", OFFICIAL_IMAGES),
+            scored.protocol(),
+        ],
+        notes=scored.notes,
+        hashes={
+            "weights": parity["weights"]["sha256"],
+            "images": index.images_hash,
+            "ground_truth": index.ground_truth,
+            "config": args.leaf_hash,
+            "code": args.code,
+            "detections": detections.content_hash(),
+        },
+    )
+    provenance = {"point": json.loads(args.leaf), "rehearsal": False, "root": index.root, "export": parity, **describe_run()}
+    write_npz(args.curves, **scored.curve_arrays())
+    plot_curves(scored, args.picture, f"{args.model} on {args.engine}, {args.variant}")
+    write_json(args.provenance, provenance)
+    write_text(args.text, result.to_text())
+    write_json(args.json, result.to_json())
+
+
+if __name__ == "__main__":
+    run(main)

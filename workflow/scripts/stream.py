@@ -1,0 +1,27 @@
+"""Read, preprocess, infer and decode the images of a shard in one pass, with no tensor on disk."""
+
+import argparse
+from pathlib import Path
+
+import _library  # noqa: F401  isort: skip
+from _shard import add_index_arguments, add_recipe_arguments, add_session_arguments, images_of, recipe_of, session_of
+from pth2map.engines.passes import stream
+from pth2map.files.command import run
+from pth2map.recipes.detections import save_detections
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_index_arguments(parser)
+    add_recipe_arguments(parser)
+    add_session_arguments(parser)
+    parser.add_argument("--batch", type=int, default=1, help="images a run")
+    parser.add_argument("--detections", required=True, type=Path, help="output (.npz)")
+    args = parser.parse_args()
+    index, images = images_of(args)
+    session = session_of(args)
+    save_detections(args.detections, stream(index, images, recipe_of(args), session, args.batch))
+
+
+if __name__ == "__main__":
+    run(main)
