@@ -4,12 +4,14 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
+
 import _library  # noqa: F401  isort: skip
 from _shard import add_recipe_arguments, recipe_of
 from pth2map.datasets.index import DatasetIndex
-from pth2map.datasets.widerface import OFFICIAL_IMAGES, GroundTruth
-from pth2map.evaluation import widerface
-from pth2map.evaluation.results import Result, dataset_clauses
+from pth2map.datasets.widerface import GroundTruth
+from pth2map.evaluation.results import Result, widerface_clauses
+from pth2map.evaluation.widerface import THRESHOLDS, evaluate
 from pth2map.files.atomic import write_json, write_npz, write_text
 from pth2map.files.command import run
 from pth2map.files.provenance import describe_run
@@ -41,18 +43,17 @@ def main() -> None:
     index = DatasetIndex.load(args.index)
     detections = load_detections(args.detections)
     parity = json.loads(args.parity.read_text(encoding="utf-8"))
-    scored = widerface.evaluate(detections, GroundTruth.load(args.ground_truth))
+    scored = evaluate(detections, GroundTruth.load(args.ground_truth))
     result = Result(
         model=args.model,
         engine=args.engine,
         variant=args.variant,
         index=index,
-        metrics=scored.ap,
+        metrics=scored.metrics,
         protocol=[
             f"network: {args.network}",
             *recipe_of(args).protocol(),
-            *dataset_clauses(index, "WIDER FACE val", OFFICIAL_IMAGES),
-            scored.protocol(),
+            *widerface_clauses(index, scored),
         ],
         notes=scored.notes,
         hashes={
@@ -65,8 +66,9 @@ def main() -> None:
         },
     )
     provenance = {"point": json.loads(args.leaf), "rehearsal": False, "root": index.root, "export": parity, **describe_run()}
-    write_npz(args.curves, **scored.curve_arrays())
-    plot_curves(scored, args.picture, f"{args.model} on {args.engine}, {args.variant}")
+    title = f"{args.model} on {args.engine}, {args.variant}: {len(index.images):,} images"
+    write_npz(args.curves, subsets=np.array(list(scored.ap)), thresholds=THRESHOLDS, curves=scored.curves)
+    plot_curves(scored, args.picture, title)
     write_json(args.provenance, provenance)
     write_text(args.text, result.to_text())
     write_json(args.json, result.to_json())

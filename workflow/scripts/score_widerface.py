@@ -1,87 +1,89 @@
 """Score detections on WIDER FACE: AP of the easy, medium and hard subsets."""
 
-import _library  # noqa: F401
-
-# isort: split
 import argparse
 import sys
 from pathlib import Path
 from typing import get_args
 
+import _library  # noqa: F401  isort: skip
 from pth2map.datasets.widerface import SUBSETS, GroundTruth, read_ground_truth
-from pth2map.evaluation.widerface import EVALUATOR, THRESHOLDS, Mode, evaluate
+from pth2map.evaluation.widerface import EVALUATOR, Mode, evaluate
 from pth2map.files.atomic import write_json, write_npz
 from pth2map.files.command import run
 from pth2map.recipes.detections import load_detections, read_texts
 
+MODES = """
+modes:
+  strict      refuses what is broken (NaN, negative sizes, missing or unknown images), sorts rows by score
+  reference   biubug6's evaluator with all its quirks, for figures that must agree with it on any input
+  centerface  CenterFace's evaluator: as reference, but at IoU 0.4 and without the images that are missing
+"""
+
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    add(
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=MODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
         "--detections",
-        type=Path,
         required=True,
-        metavar="FOLDER_OR_NPZ",
-        help="folder of result texts <event>/<stem>.txt, or the .npz of a run",
+        type=Path,
+        help="folder of result texts <event>/<stem>.txt, or a run's .npz",
     )
-    add(
+    parser.add_argument(
         "--ground-truth",
-        type=Path,
         required=True,
-        metavar="FOLDER_OR_NPZ",
-        help="folder of the four wider_*_val.mat, or the .npz of an index",
+        type=Path,
+        help="folder of the four wider_*_val.mat, or an index's .npz",
     )
-    add("--iou", type=float, help="IoU a detection needs to find a face (default: 0.5; centerface: 0.4)")
-    add(
-        "--mode",
-        choices=get_args(Mode),
-        default="strict",
-        help="strict: refuse broken input, sort rows by score (default); reference: all quirks of biubug6's evaluator; "
-        "centerface: CenterFace's, which leaves missing images out",
+    parser.add_argument("--iou", type=float, help="IoU that finds a face (default: 0.5; with centerface 0.4)")
+    parser.add_argument(
+        "--mode", choices=get_args(Mode), default="strict", help="see below (default: strict)"
     )
-    add("--all", action="store_true", help="also score the union of the three subsets, as CenterFace's --all")
-    add("--curves", type=Path, metavar="NPZ", help="write precision and recall at the 1000 thresholds here")
-    add("--picture", type=Path, metavar="PNG", help="draw the precision-recall curves here")
-    add("--json", type=Path, required=True, metavar="JSON", help="write the result here")
+    parser.add_argument(
+        "--all", action="store_true", help="also the union of the three subsets, as CenterFace's --all"
+    )
+    parser.add_argument("--json", required=True, type=Path, help="output: AP and how it was reached")
+    parser.add_argument(
+        "--curves", type=Path, help="output: precision and recall at the 1000 thresholds (.npz)"
+    )
+    parser.add_argument("--picture", type=Path, help="output: the curves as a picture (.png)")
     return parser.parse_args()
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    if arguments.detections.is_dir():
-        detections = read_texts(arguments.detections, strict=arguments.mode == "strict")
+    args = parse_arguments()
+    if args.detections.is_dir():
+        detections = read_texts(args.detections, strict=args.mode == "strict")
     else:
-        detections = load_detections(arguments.detections)
-    is_folder = arguments.ground_truth.is_dir()
-    ground_truth = (read_ground_truth if is_folder else GroundTruth.load)(arguments.ground_truth)
-    subsets = (*SUBSETS, "all") if arguments.all else SUBSETS
-    result = evaluate(detections, ground_truth, arguments.iou, arguments.mode, subsets)
-
-    if arguments.curves:
-        write_npz(arguments.curves, subsets=subsets, thresholds=THRESHOLDS, curves=result.curves)
-    if arguments.picture:
+        detections = load_detections(args.detections)
+    read = read_ground_truth if args.ground_truth.is_dir() else GroundTruth.load
+    ground_truth = read(args.ground_truth)
+    scored = evaluate(
+        detections, ground_truth, args.iou, args.mode, (*SUBSETS, "all") if args.all else SUBSETS
+    )
+    result = {
+        "evaluator": EVALUATOR,
+        "metrics": scored.metrics,
+        "iou": scored.iou_threshold,
+        "mode": scored.mode,
+        "images": scored.images,
+        "counted_faces": scored.counted_faces,
+        "notes": scored.notes,
+        "detections": detections.content_hash(),
+        "ground_truth": ground_truth.content_hash(),
+    }
+    if args.curves:
+        write_npz(args.curves, **scored.curve_arrays())
+    if args.picture:
         from pth2map.plots.precision_recall import plot_curves  # noqa: PLC0415  (slow to import)
 
-        plot_curves(result.ap, result.curves, arguments.picture, f"WIDER FACE, {result.images} images")
-    write_json(
-        arguments.json,
-        {
-            "evaluator": EVALUATOR,
-            "metrics": result.metrics,
-            "iou": result.iou_threshold,
-            "mode": result.mode,
-            "images": result.images,
-            "counted_faces": result.counted_faces,
-            "notes": result.notes,
-            "detections": detections.content_hash(),
-            "ground_truth": ground_truth.content_hash(),
-        },
-    )
-    for note in result.notes:
+        plot_curves(scored, args.picture, f"WIDER FACE, {scored.images} images")
+    write_json(args.json, result)
+    for note in scored.notes:
         print(f"warning: {note}", file=sys.stderr)
-    for subset, ap in result.ap.items():
-        print(f"{subset:<7}{ap:8.2%}  {ap!r}")
+    for subset, ap in scored.ap.items():
+        print(f"{subset:<8}{ap:7.2%}  {ap!r}")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class GroundTruth:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what :meth:`save` wrote. Raises ``InputError`` for a file that is missing, broken or of other keys."""
+        """Read what :meth:`save` wrote. Raises ``InputError`` for a missing, broken or other file."""
         arrays = read_npz(path, ("names", "counts", "boxes", *SUBSETS))
         counted = {subset: arrays[subset] for subset in SUBSETS}
         try:
@@ -102,8 +102,8 @@ def is_official(folder: Path) -> bool:
 def read_ground_truth(folder: Path) -> GroundTruth:
     """Read ``wider_{face,easy,medium,hard}_val.mat``, the images in their order.
 
-    Raises ``InputError`` when a file is missing, no ``.mat`` or of another structure, when the four do not list the same
-    images, or when a subset counts a face that its image does not have.
+    Raises ``InputError`` when a file is missing, no ``.mat`` or of another structure, when the four do not
+    list the same images, or when a subset counts a face that its image does not have.
     """
     path = folder / "wider_face_val.mat"
     content = _load(path, "face_bbx_list")

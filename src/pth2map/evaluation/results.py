@@ -6,6 +6,8 @@ from typing import Any
 
 from pth2map import __version__
 from pth2map.datasets.index import DatasetIndex
+from pth2map.datasets.widerface import OFFICIAL_IMAGES
+from pth2map.evaluation.widerface import THRESHOLDS, Evaluation
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,8 @@ class Result:
     engine: str
     variant: str
     index: DatasetIndex
-    metrics: Mapping[str, float]
-    """Fractions."""
+    metrics: Mapping[str, float | None]
+    """Fractions; None where there is nothing to measure."""
     protocol: Sequence[str]
     notes: Sequence[str]
     hashes: Mapping[str, str]
@@ -45,8 +47,8 @@ class Result:
             f"{self.model} on {self.engine}, {self.variant}: {self.index.dataset}, {len(self.index.images)} images",
             "",
             "AP       " + "".join(f"{name:>10}" for name in self.metrics),
-            "%        " + "".join(f"{100 * value:>10.2f}" for value in self.metrics.values()),
-            "fraction " + "".join(f"{value:>10.6f}" for value in self.metrics.values()),
+            "%        " + "".join(f"{_shown(value, 100, 2):>10}" for value in self.metrics.values()),
+            "fraction " + "".join(f"{_shown(value, 1, 6):>10}" for value in self.metrics.values()),
             "",
             "Protocol",
             *(f"  {clause}" for clause in self.protocol),
@@ -57,10 +59,22 @@ class Result:
         return "\n".join(rows) + "\n"
 
 
-def dataset_clauses(index: DatasetIndex, title: str, full_count: int) -> list[str]:
-    """The protocol's words on which images were scored."""
+def widerface_clauses(index: DatasetIndex, evaluation: Evaluation) -> list[str]:
+    """The protocol's words on images and evaluator."""
+    return [
+        _images_clause(index, "WIDER FACE val", OFFICIAL_IMAGES),
+        f"evaluator: WIDER FACE, AP at IoU {evaluation.iou_threshold:g} (sides counted +1 px), {len(THRESHOLDS):,} thresholds, "
+        f"scores scaled to 0…1 over all images, {evaluation.mode} mode",
+    ]
+
+
+def _images_clause(index: DatasetIndex, title: str, full_count: int) -> str:
     count = f"{len(index.images):,} images"
     if index.full:
-        return [f"images: {title}, all {count}"]
+        return f"images: {title}, all {count}"
     what = f"a subset: {index.subset}" if index.subset else f"{count} of a folder that is not the published set of {full_count:,}"
-    return [f"images: {title}, {what}; NOT comparable with published figures"]
+    return f"images: {title}, {what}; not comparable with published figures"
+
+
+def _shown(value: float | None, factor: int, digits: int) -> str:
+    return "-" if value is None else f"{factor * value:.{digits}f}"

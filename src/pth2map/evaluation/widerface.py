@@ -1,9 +1,9 @@
 """Average precision as the WIDER FACE evaluator of biubug6/Pytorch_Retinaface computes it.
 
-The published evaluator walks through 1,000 thresholds in every image, three times. Three facts make array operations of
-it: which face a row finds does not depend on the subset; of the rows that find a face the first in file order is the
-hit; and what counts at a threshold is every row up to the last one that reaches it. So each row has one first threshold,
-and a curve is the running sum of whole numbers over thresholds.
+The published evaluator walks through 1,000 thresholds in every image, three times. Three facts make array
+operations of it: which face a row finds does not depend on the subset; of the rows that find a face the
+first in file order is the hit; and what counts at a threshold is every row up to the last one that reaches
+it. So each row has one first threshold, and a curve is the running sum of whole numbers over thresholds.
 """
 
 import math
@@ -32,7 +32,7 @@ class Evaluation:
     ap: dict[str, float]
     """Per subset a fraction of 1; NaN where the subset counts no face."""
     curves: np.ndarray
-    """``(S, 1000, 2)`` float64: precision and recall at :data:`THRESHOLDS`; NaN where the evaluator has 0/0."""
+    """``(S, 1000, 2)`` float64: precision, recall at :data:`THRESHOLDS`; NaN where the evaluator has 0/0."""
     notes: list[str]
     """What a reader of the figures should know."""
     images: int
@@ -57,29 +57,31 @@ def evaluate(
 ) -> Evaluation:
     """Score detections.
 
-    Scores are first mapped to 0…1 over all images together: (s - min) / (max - min), where max is at least 0 and min at
-    most 1. Sides are counted in pixels (w + 1). In the order of the file each row goes to the face of highest IoU, the
-    first on ties, if that reaches ``iou_threshold``; a face that does not count in the subset takes the row out, one found
-    before makes it a false positive. AP is the area below the monotone envelope of precision over recall.
+    Scores are first mapped to 0…1 over all images together: (s - min) / (max - min), where max is at least
+    0 and min at most 1. Sides are counted in pixels (w + 1). In the order of the file each row goes to the
+    face of highest IoU, the first on ties, if that reaches ``iou_threshold``; a face that does not count in
+    the subset takes the row out, one found before makes it a false positive. The rows of an image that has
+    no face at all are left out. AP is the area below the monotone envelope of precision over recall.
 
-    ``subsets`` may hold ``"all"``: a face counts if it does in any subset, and, as in CenterFace's evaluator, recall is
-    measured against the sum over the three, so that it stays well below 1.
+    ``subsets`` may hold ``"all"``: a face counts if it does in any subset, and, as in CenterFace's evaluator,
+    recall is measured against the sum over the three, so that it stays well below 1.
 
     On well-formed input the modes agree. They differ in
 
-    =====================  ==============================  ==================================  ======================
-    \\                      strict                          reference                           centerface
-    =====================  ==============================  ==================================  ======================
-    default IoU threshold  0.5                             0.5                                 0.4
-    NaN, infinity          error                           as Python's min and max meet them,  as reference
-                                                           images sorted by event and file
-    negative size          error                           overlaps nothing                    as reference
-    rows not by score      sorted, ties kept; note         taken as they come                  as reference
-    all scores equal       all count everywhere; note      0/0: AP 0                           as reference
-    image missing          error                           error                               left out with its
-                                                                                               faces; event: error
-    image unknown          error                           only normalises scores              as reference
-    =====================  ==============================  ==================================  ======================
+    =================  ============================  ==============================  =======================
+    what               strict                        reference                       centerface
+    =================  ============================  ==============================  =======================
+    default IoU        0.5                           0.5                             0.4
+    NaN, infinity      error                         as Python's max and min have    as reference
+                                                     it, images in sorted order
+    negative size      error                         overlaps nothing                as reference
+    rows not by score  sorted, ties kept; note       as they come                    as reference
+    all scores equal   count at every threshold if   0/0: AP 0                       as reference
+                       normalising is 0/0; note
+    image missing      error                         error                           left out, faces and
+                                                                                     all; a whole event: error
+    image unknown      error                         takes part in normalising only  as reference
+    =================  ============================  ==============================  =======================
 
     Raises ``InputError`` that names images, rows and values.
     """
@@ -95,7 +97,7 @@ def evaluate(
     threshold = _first_thresholds(_normalise(detections, mode, notes), detections.counts)
     face = _best_faces(detections.boxes, image, ground_truth, iou_threshold)
     hits = _first_rows(face, len(ground_truth.boxes))
-    # Index -1, no image or no face, reads the value appended. The rows of an image without any face are not judged.
+    # Index -1, no image or no face, reads the value appended.
     judged = np.append(ground_truth.counts, 0)[image] > 0
     scored = np.isin(np.arange(len(ground_truth.names)), places)
     face_scored = np.repeat(scored, ground_truth.counts)
@@ -158,8 +160,8 @@ def _places(detections: Detections, ground_truth: GroundTruth, mode: Mode, notes
     missing = [name for name in ground_truth.names if name not in known]
     if missing and mode != "centerface":
         raise InputError(
-            f"no detections for {len(missing)} of {len(place)} images of the ground truth: {some(missing)}; an image "
-            "without a face found needs an entry with zero rows"
+            f"no detections for {len(missing)} of {len(place)} images of the ground truth: {some(missing)}; "
+            "an image in which nothing was found needs an entry with zero rows"
         )
     gone = sorted({_event(name) for name in missing} - {_event(name) for name in known})
     if gone:
@@ -172,7 +174,7 @@ def _places(detections: Detections, ground_truth: GroundTruth, mode: Mode, notes
 
 
 def _event(name: str) -> str:
-    return name.split("/")[0]
+    return name.partition("/")[0]
 
 
 def _check_rows(detections: Detections) -> None:
@@ -185,11 +187,12 @@ def _check_rows(detections: Detections) -> None:
         rows = np.flatnonzero(wrong)
         if len(rows):
             row = int(rows[0])
-            image = int(np.searchsorted(detections.offsets, row, side="right")) - 1
+            offsets = detections.offsets
+            image = int(np.searchsorted(offsets, row, side="right")) - 1
             values = " ".join(f"{value:g}" for value in (*boxes[row], scores[row]))
             raise InputError(
-                f"{detections.names[image]}, detection {row - int(detections.offsets[image]) + 1}: {values} {fault}"
-                f" (x y w h score; {len(rows)} such rows); mode reference computes with it"
+                f"{detections.names[image]}, row {row - int(offsets[image]) + 1}: x y w h score = {values} {fault} "
+                f"({len(rows)} such rows in all); mode reference computes with it"
             )
 
 
@@ -234,12 +237,14 @@ def _normalise(detections: Detections, mode: Mode, notes: list[str]) -> np.ndarr
 def _best_faces(
     boxes: np.ndarray, image: np.ndarray, ground_truth: GroundTruth, iou_threshold: float
 ) -> np.ndarray:
-    """For each row the face of highest IoU in its image, the first on ties; -1 if that is below the threshold.
+    """For each row the face of highest IoU in its image, the first on ties; -1 if below the threshold.
 
-    ``boxes`` ``(N, 4)`` float64 x, y, w, h; ``image`` ``(N,)`` index into the ground truth or -1. Returns ``(N,)`` int64.
+    ``boxes`` ``(N, 4)`` float64 x, y, w, h; ``image`` ``(N,)`` index into the ground truth or -1.
+    Returns ``(N,)`` int64.
 
-    IoU >= t needs an intersection as wide as t times either box. So a face starts at most (1 - t) w to the right of the
-    row and at most (1/t - 1) w to its left: with the faces of an image ordered by x a row meets only those in that window.
+    IoU >= t needs an intersection as wide as t times either box. So a face starts at most (1 - t) w to the
+    right of the row and at most (1/t - 1) w to its left: with the faces of an image in order of x, only
+    those in that window are looked at.
     """
     best = np.full(len(boxes), -1, dtype=np.int64)
     if not len(boxes) or not len(ground_truth.boxes):
@@ -256,9 +261,8 @@ def _best_faces(
     high = rows[0] + width * (1 - iou_threshold) + 1
     first = np.searchsorted(position, image * stretch + np.clip(low - left, 0, stretch), side="left")
     last = np.searchsorted(position, image * stretch + np.clip(high - left, 0, stretch), side="right")
-    pairs = np.where(
-        image < 0, 0, np.maximum(last - first, 0)
-    )  # NaN sorts behind every face: an empty window
+    # NaN sorts behind every face: an empty window.
+    pairs = np.where(image < 0, 0, np.maximum(last - first, 0))
 
     ends = np.cumsum(pairs)
     begins = ends - pairs
@@ -284,13 +288,13 @@ def _corners(boxes: np.ndarray) -> np.ndarray:
 def _overlapping(
     rows: np.ndarray, faces: np.ndarray, row: np.ndarray, face: np.ndarray, iou_threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the pairs (row, face) of corners ``(4, N)`` and ``(4, M)`` those of at least this IoU, and their IoU."""
+    """Of the pairs (row, face), corners ``(4, N)`` and ``(4, M)``, those of at least this IoU, and it."""
     height = np.minimum(rows[3][row], faces[3][face]) - np.maximum(rows[1][row], faces[1][face]) + 1
     near = height > 0
     row, face, height = row[near], face[near], height[near]
     (x1, y1, x2, y2), (fx1, fy1, fx2, fy2) = rows[:, row], faces[:, face]
     width = np.minimum(x2, fx2) - np.maximum(x1, fx1) + 1
-    # The order of operations is the published one: a last bit can decide at the threshold and between equal faces.
+    # The published order of operations: a last bit can decide at the threshold and between two faces.
     shared = width * height
     union = (x2 - x1 + 1) * (y2 - y1 + 1) + (fx2 - fx1 + 1) * (fy2 - fy1 + 1) - shared
     iou = shared / union
@@ -299,7 +303,10 @@ def _overlapping(
 
 
 def _first_rows(face: np.ndarray, faces: int) -> np.ndarray:
-    """Of the rows that share a face the first in file order: the hits, if the face counts. ``face`` ``(N,)``, -1: none."""
+    """Of the rows that go to the same face the first in file order; ``face`` ``(N,)`` is -1 for none.
+
+    These are the hits of a subset in which the face counts.
+    """
     rows = np.flatnonzero(face >= 0)[::-1]
     first = np.full(faces, -1, dtype=np.int64)
     first[face[rows]] = rows  # of equal indices the last assignment stays
@@ -307,10 +314,10 @@ def _first_rows(face: np.ndarray, faces: int) -> np.ndarray:
 
 
 def _first_thresholds(scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """For each row the index of the first threshold at which it counts, 1000 for none; normalised ``scores`` ``(N,)``.
+    """For each row the index of the first threshold at which it counts, 1000 for none.
 
-    At a threshold an image gives all rows up to the last that reaches it, so a row counts as soon as it or one behind it
-    does. Comparisons with NaN are false.
+    ``scores`` ``(N,)`` are normalised. At a threshold an image gives all rows up to the last that reaches
+    it, so a row counts as soon as it or one behind it does. A NaN reaches none.
     """
     reach = np.where(np.isnan(scores), -np.inf, scores)
     ends = np.cumsum(counts)

@@ -85,13 +85,9 @@ def load_weights(
     expected = network.state_dict()
     naming, renamed = _naming(tensors, expected, rename)
     without = _absent_counters(tensors, naming)
-    _check(
-        tensors, {theirs: expected[ours] for theirs, ours in naming.items() if theirs not in without}, path
-    )
-    found = {
-        ours: expected[ours] if theirs in without else tensors[theirs] for theirs, ours in naming.items()
-    }
-    network.load_state_dict(found)
+    wanted = {theirs: ours for theirs, ours in naming.items() if theirs not in without}
+    _check(tensors, {theirs: expected[ours] for theirs, ours in wanted.items()}, path)
+    network.load_state_dict(expected | {ours: tensors[theirs] for theirs, ours in wanted.items()})
     applied = (*unwrapped, *renamed, *([f"no {COUNTER}"] if without else []))
     return LoadedWeights(hash_file(path), len(tensors), applied)
 
@@ -191,7 +187,7 @@ def _check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: 
             f"{path} does not fit the network: {matched} of {len(expected)} entries match. {details}. "
             "Is it the checkpoint of another network?"
         )
-    if broken := [name for name in expected if not torch.isfinite(tensors[name]).all()]:
+    if broken := [name for name in expected if not torch.isfinite(tensors[name].float()).all()]:
         raise InputError(f"{path} holds values that are not finite in {some(broken)}")
 
 

@@ -22,7 +22,8 @@ _OWN_KEYS = ("names", "counts", "boxes", "scores")
 class Detections:
     """Rows of detections, image after image; N rows in all.
 
-    Raises ``InputError`` when the parts do not fit together, a name is no ``event/stem`` or an image comes twice.
+    Raises ``InputError`` when parts do not fit together, a name is not ``event/stem`` or an image comes
+    twice.
     """
 
     names: tuple[str, ...]
@@ -54,7 +55,7 @@ class Detections:
         for key, array in self.extra.items():
             if key in _OWN_KEYS or array.shape[:1] != (rows,):
                 raise InputError(
-                    f"detections: extra {key} has shape {array.shape}, expected {rows} rows under a name of its own"
+                    f"detections: extra {key} is {array.shape}, expected {rows} rows and a name of its own"
                 )
 
     @property
@@ -88,7 +89,7 @@ def save_detections(path: Path, detections: Detections) -> None:
 
 
 def load_detections(path: Path) -> Detections:
-    """Read what :func:`save_detections` wrote. Raises ``InputError`` for a file that is missing, broken or of other keys."""
+    """Read what :func:`save_detections` wrote. Raises ``InputError`` for a missing, broken or other file."""
     arrays = read_npz(path, _OWN_KEYS)
     names, counts, boxes, scores = (arrays.pop(key) for key in _OWN_KEYS)
     try:
@@ -98,7 +99,7 @@ def load_detections(path: Path) -> Detections:
 
 
 def read_npz(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
-    """All arrays of an ``.npz``. Raises ``InputError`` when it cannot be read or lacks one of ``required``."""
+    """All arrays of an ``.npz``. Raises ``InputError`` when it is unreadable or lacks one of ``required``."""
     try:
         content = np.load(path, allow_pickle=False)
         if not isinstance(content, np.lib.npyio.NpzFile):
@@ -122,8 +123,8 @@ def read_npz(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
 def concatenate(parts: Sequence[Detections], order: Sequence[str]) -> Detections:
     """One set out of several, its images in the order of the names ``order``.
 
-    Raises ``InputError`` when an image of ``order`` is missing, an image comes twice or is not in ``order``, or the parts
-    differ in their extra arrays.
+    Raises ``InputError`` when an image of ``order`` is missing, an image comes twice or is not in
+    ``order``, or the parts differ in their extra arrays.
     """
     names = [name for part in parts for name in part.names]
     repeated = [name for name, times in Counter(names).items() if times > 1]
@@ -162,9 +163,10 @@ def concatenate(parts: Sequence[Detections], order: Sequence[str]) -> Detections
 def write_texts(folder: Path, detections: Detections) -> None:
     """Write the result text of the WIDER FACE tools: ``<folder>/<event>/<stem>.txt`` for every image.
 
-    Line 1 is the stem, line 2 the number of rows, then ``x y w h score`` and a blank per row. Whole numbers are written
-    without a point; every number reads back as the same float64, and a score that stood for the shortest digits of a
-    float32 gets these digits. The folder appears whole and replaces an older one.
+    Line 1 is the stem, line 2 the number of rows, then ``x y w h score`` and a blank per row. Whole
+    coordinates are written without a point; every number reads back as the same float64, and a score that
+    stands for the shortest digits of a float32 gets these digits. The folder appears whole and replaces an
+    older one.
     """
     boxes, scores = detections.boxes.tolist(), detections.scores.tolist()
     offsets = detections.offsets.tolist()
@@ -187,13 +189,14 @@ def _digits(value: float) -> str:
 def read_texts(folder: Path, strict: bool = True) -> Detections:
     """Read a folder of result texts ``<event>/<stem>.txt``; images come sorted by event and file.
 
-    Line 1 may be ``stem`` or ``event/stem.jpg``. Every row must be five numbers with one blank between them and at most
-    blanks behind; CRLF and blank lines at the end are allowed, and a file of line 1 alone has no rows. A count in line 2
-    that is not the number of rows is told in ``notes``: some writers always write the same number.
+    Line 1 may be ``stem`` or ``event/stem.jpg``. Every row must be five numbers with one blank between
+    them, blanks behind allowed, as are CRLF and blank lines at the end; a file of line 1 alone has no rows.
+    A count in line 2 that is not the number of rows is told in ``notes``: some writers always write the
+    same number.
 
-    ``strict`` wants line 1 to name the file itself and line 2 to be a whole number. Otherwise the image is the one that
-    line 1 names, less any of the characters ``.jpg`` at its end, and line 2 may be anything: so read the published
-    evaluators.
+    ``strict`` wants line 1 to name the file itself and line 2 to be a whole number. Otherwise the image is
+    the one that line 1 names, less any of the characters ``.jpg`` at its end, and line 2 may be anything:
+    so the published evaluators read.
 
     Raises ``InputError`` that names file, line, what was found and what was expected.
     """
@@ -246,7 +249,7 @@ def _lines(path: Path) -> list[str]:
 def _image_name(path: Path, line: str, strict: bool) -> str:
     event, last = path.parent.name, line.strip().rsplit("/", 1)[-1]
     if not strict:
-        return f"{event}/{last.rstrip('.jpg')}"  # noqa: B005  (a set of characters, as upstream)
+        return f"{event}/{last.rstrip('.jpg')}"  # a set of characters, as upstream
     if path.stem not in (last, last.removesuffix(".jpg")):
         raise InputError(f"{path}, line 1: found {line!r}, expected the file's own image, {path.stem}")
     return f"{event}/{path.stem}"
@@ -275,7 +278,7 @@ def _row_values(path: Path, lines: Sequence[str]) -> list[float]:
     if any(len(row) != 5 for row in rows) or len(values) != 5 * len(rows):
         number, line = next((n, line) for n, line in enumerate(lines[2:], start=3) if not _is_row(line))
         raise InputError(
-            f"{path}, line {number}: found {line!r}, expected five numbers x y w h score, one blank between them"
+            f"{path}, line {number}: found {line!r}, expected five numbers x y w h score, one blank between"
         )
     return values
 

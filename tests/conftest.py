@@ -1,0 +1,25 @@
+"""Where the tests find real data; without it they are skipped and say why."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def _folder(variable: str) -> Path:
+    folder = os.environ.get(variable)
+    if not folder:
+        pytest.skip(f"{variable} is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of golden values."""
+    return _folder("PTH2MAP_GOLDEN")
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of data sets and weights."""
+    return _folder("PTH2MAP_MIRROR")
