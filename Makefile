@@ -33,7 +33,7 @@ setup: .venv/.installed  ## install everything into .venv (Python 3.11, CPU torc
 	@touch $@
 
 map: setup  ## weights to AP: results/$(MODEL)/map.txt (CONFIG=config/mini.yaml adds an overlay, CORES=8, MODEL=name)
-	@snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG)) -- results/$(MODEL)/map.txt
+	@snakemake --cores $(CORES) --quiet host reason $(if $(CONFIG),--configfile $(CONFIG)) -- results/$(MODEL)/map.txt
 	@cat results/$(MODEL)/map.txt
 
 lint: setup  ## format, lint, types, workflow

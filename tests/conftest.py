@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pytest
 
+# One thread a process: two workers with unpinned threads each are slower than one.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["PTH2MAP_PROGRESS"] = "off"
+
 
 def _folder(variable: str) -> Path:
     folder = os.environ.get(variable)
     if not folder:
         pytest.skip(f"{variable} is not set")
+    if not Path(folder).is_dir():
+        pytest.skip(f"{variable}={folder} is no folder")
     return Path(folder)
 
 

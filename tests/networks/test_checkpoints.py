@@ -83,9 +83,8 @@ def test_wrappers_and_names_are_recognised(network, file, value, applied, zipped
 
 @pytest.mark.parametrize(("name", "build"), [("mobilenet0.25", "mobilenet025"), ("Resnet50", "resnet50")])
 def test_the_tunnel_names_are_the_golden_bijection(golden, name, build):
-    expected = json.loads((golden / "retinaface_train" / "names.json").read_text())[name][
-        "seed004_to_biubug6"
-    ]
+    names = json.loads((golden / "retinaface_train" / "names.json").read_text())
+    expected = names[name]["seed004_to_biubug6"]
     ours = getattr(RetinaFace, build)().state_dict()
     assert {tunnel_name(entry): entry for entry in ours} == expected
     assert len(expected) == len(ours)
@@ -125,8 +124,8 @@ def with_value(name, value):
         (WEIGHTS | {"fc.weight": torch.zeros(2)}, r"300 of 300 entries match\. 1 unexpected: fc\.weight"),
         (
             WEIGHTS | {CONV: torch.zeros(64, 64, 1, 1)},
-            r"299 of 300 .* 1 of another shape or kind: fpn\.merge1\.0\.weight float \(64, 64, 1, 1\) for float"
-            r" \(64, 64, 3, 3\)",
+            r"299 of 300 .* 1 of another shape or kind: fpn\.merge1\.0\.weight "
+            r"float \(64, 64, 1, 1\) for float \(64, 64, 3, 3\)",
         ),
         (WEIGHTS | {CONV: torch.zeros(64, 64, 3, 3, dtype=torch.int32)}, r"int32 \(64, 64, 3, 3\) for float"),
         (mixed(), r"294 of 300 entries match\. 6 missing: classHead.*; 6 unexpected: ClassHead"),
@@ -165,14 +164,12 @@ def test_wrong_content_is_refused_and_the_network_left_alone(network, file, valu
 
 def test_weights_of_the_other_body_are_refused(network, file):
     file.write_bytes(saved(RetinaFace.resnet50().state_dict()))
-    with pytest.raises(
-        InputError, match=r"8 of 300 entries match.*Is it the checkpoint of another network\?"
-    ):
+    with pytest.raises(InputError, match=r"29 of 300 entries match.*Is it the checkpoint of another network\?"):
         load_weights(network, file)
 
 
 def test_the_backbone_alone_is_refused(network, mirror):
-    with pytest.raises(InputError, match=r"0 of 300 entries match\. 300 missing: body\.stage1\.0\.0\.weight"):
+    with pytest.raises(InputError, match=r" 0 of 253 entries match\. 253 missing: body\.stage1\.0\.0\.weight"):
         load_weights(network, mirror / "weights/retinaface/mobilenetV1X0.25_pretrain.tar")
 
 

@@ -47,6 +47,10 @@ def code_with_network(name):
     return of
 
 
+def hash_options(hashes):
+    return [f"--hash {algorithm}={value}" for algorithm, value in hashes.items()]
+
+
 def pattern(names):
     """Pattern of a wildcard that may be any of ``names``; it matches nothing when there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -137,12 +141,23 @@ def weights_of(wildcards):
     return POINTS.weights_path(wildcards.model)
 
 
+def weights_hashes(wildcards):
+    """Hashes that the weights must have, as options; none for weights of the user's own."""
+    return " ".join(hash_options(POINTS.weights_hashes(wildcards.model)))
+
+
 def network_of(wildcards):
     return POINTS.model(wildcards.model).network
 
 
 def recipe_json(wildcards):
     return json.dumps(POINTS.model(wildcards.model).recipe.model_dump(mode="json"))
+
+
+def preprocess_json(wildcards):
+    """The recipe without its decode, for stages that only preprocess: a change of the decode does not rerun them."""
+    recipe = POINTS.model(wildcards.model).recipe
+    return json.dumps(recipe.model_dump(mode="json", exclude={"decode"}))
 
 
 def index_of(wildcards):
@@ -230,10 +245,8 @@ def subset_options(wildcards):
 
 
 def declaration_of(wildcards):
-    """The declaration as options of fetch_file."""
+    """Size and hashes of the file as options of fetch_file."""
     file = POINTS.declared(wildcards.path)
-    hashes = [f"--hash {name}={value}" for name, value in file.hashes.items()]
-    size = [f"--size {file.size}"] if file.size else []
     return " ".join(
-        [*size, *hashes, *(f"--url {shlex.quote(url)}" for url in file.urls)]
+        [*([f"--size {file.size}"] if file.size else []), *hash_options(file.hashes)]
     )

@@ -23,6 +23,8 @@ rule decode_shard:
         recipe=recipe_json,
         size=size_of,
         code=code("decode"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: decode shard {wildcards.shard}"
     shell:
         "python {input.script:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
         " --size {params.size} --inputs {input.inputs:q} --outputs {input.outputs:q}"
@@ -46,6 +48,8 @@ rule gather_detections:
         ENVIRONMENT
     params:
         code=code("gather"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: gather the shards"
     shell:
         "python {input.script:q} --index {input.index:q} --shards {input.shards:q}"
         " --detections {output.detections:q} --texts {output.texts:q} 2> {log:q}"

@@ -17,11 +17,14 @@ rule export_onnx:
         ENVIRONMENT
     params:
         network=network_of,
+        hashes=weights_hashes,
         opset=opset_of,
         dynamic=dynamic_of,
         code=code_with_network("export_graph"),
+    message:
+        "{wildcards.model}: export to ONNX, size {wildcards.size}"
     shell:
-        "python {input.script:q} --network {params.network} --weights {input.weights:q} --format onnx"
+        "python {input.script:q} --network {params.network} --weights {input.weights:q} {params.hashes} --format onnx"
         " --size {wildcards.size} --opset {params.opset} --dynamic {params.dynamic} --graph {output.graph:q} 2> {log:q}"
 
 
@@ -40,9 +43,12 @@ rule export_torchscript:
         ENVIRONMENT
     params:
         network=network_of,
+        hashes=weights_hashes,
         code=code_with_network("export_graph"),
+    message:
+        "{wildcards.model}: export to TorchScript, size {wildcards.size}"
     shell:
-        "python {input.script:q} --network {params.network} --weights {input.weights:q} --format torchscript"
+        "python {input.script:q} --network {params.network} --weights {input.weights:q} {params.hashes} --format torchscript"
         " --size {wildcards.size} --graph {output.graph:q} 2> {log:q}"
 
 
@@ -66,9 +72,11 @@ rule check_export:
     params:
         network=network_of,
         kind=kind_of_graph,
-        recipe=recipe_json,
+        recipe=preprocess_json,
         check=check_options,
         code=code_with_network("check_export"),
+    message:
+        "{wildcards.model}: hold model.{wildcards.suffix} to PyTorch, size {wildcards.size}"
     shell:
         "python {input.script:q} --network {params.network} --weights {input.weights:q} --kind {params.kind}"
         " --graph {input.graph:q} --index {input.index:q} --recipe {params.recipe:q} --size {wildcards.size}"
@@ -90,5 +98,7 @@ rule collect_parity:
     params:
         names=headline_graphs,
         code=code("collect_parity"),
+    message:
+        "{wildcards.model}: parity of its graphs"
     shell:
         "python {input.script:q} --checks {input.checks:q} --names {params.names} --parity {output.parity:q} 2> {log:q}"

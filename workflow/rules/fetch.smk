@@ -7,7 +7,7 @@ rule fetch_file:
     input:
         script=script("fetch_file"),
     output:
-        "data/{path}",
+        update("data/{path}"),  # never removed first: it may have been put there by hand
     log:
         "logs/fetch/{path}.log",
     wildcard_constraints:
@@ -17,5 +17,7 @@ rule fetch_file:
         ENVIRONMENT
     params:
         declaration=declaration_of,
+    message:
+        "fetch {wildcards.path}"
     shell:
         "python {input.script:q} --path {wildcards.path:q} {params.declaration} --output {output:q} 2> {log:q}"

@@ -22,6 +22,8 @@ rule index_widerface:
         subset=subset_options,
         files=image_files,
         code=code("index_widerface"),
+    message:
+        "index {wildcards.dataset}"
     shell:
         "python {input.script:q} --dataset {wildcards.dataset:q} --root {params.root:q} {params.subset}"
         " --index {output.index:q} --ground-truth {output.ground_truth:q} 2> {log:q}"

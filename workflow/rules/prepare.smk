@@ -7,7 +7,7 @@ rule prepare_shard:
     input:
         script=script("prepare"),
         index=index_of,
-        earlier=ancient(earlier_shard),
+        earlier=earlier_shard,
     output:
         inputs=temp(
             directory("scratch/{model}/{engine}/{variant}/shards/{shard}/inputs")
@@ -21,9 +21,11 @@ rule prepare_shard:
     conda:
         ENVIRONMENT
     params:
-        recipe=recipe_json,
+        recipe=preprocess_json,
         size=size_of,
         code=code("prepare"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: prepare shard {wildcards.shard}"
     shell:
         "python {input.script:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
         " --size {params.size} --inputs {output.inputs:q} 2> {log:q}"

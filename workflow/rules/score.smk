@@ -29,6 +29,8 @@ rule score_point:
         leaf=leaf_json,
         leaf_hash=leaf_hash,
         code=chain_code,
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: score"
     shell:
         "python {input.script:q} --model {wildcards.model} --network {params.network} --engine {wildcards.engine}"
         " --variant {wildcards.variant} --recipe {params.recipe:q} --size {params.size} --leaf {params.leaf:q}"
@@ -51,5 +53,7 @@ rule report_headline:
     localrule: True
     conda:
         ENVIRONMENT
+    message:
+        "{wildcards.model}: the headline result"
     shell:
         "(cp {input.text:q} {output.text:q} && cp {input.json:q} {output.json:q}) 2> {log:q}"

@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--weights", required=True, type=Path, help="checkpoint (.pth)")
     parser.add_argument("--index", required=True, type=Path, help="index of the dataset")
     parser.add_argument("--images", type=int, default=3, help="how many, spread over the index")
-    parser.add_argument("--max-abs", type=float, default=1e-4, help="largest absolute difference allowed")
+    parser.add_argument("--max-abs", type=float, default=5e-4, help="largest absolute difference allowed")
     parser.add_argument("--parity", required=True, type=Path, help="output (.json)")
     args = parser.parse_args()
     index = DatasetIndex.load(args.index)

@@ -7,18 +7,22 @@ from pathlib import Path
 import _library  # noqa: F401  isort: skip
 from pth2map.export.graphs import export_graph
 from pth2map.files.command import run
+from pth2map.files.fetch import Declaration, require
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", required=True, help="name of the network")
     parser.add_argument("--weights", required=True, type=Path, help="checkpoint (.pth)")
+    parser.add_argument("--hash", action="append", default=[], metavar="ALGORITHM=HEX", help="what the file must have")
     parser.add_argument("--format", required=True, choices=["onnx", "torchscript"])
     parser.add_argument("--size", required=True, help="pixels of a square, WxH or native")
     parser.add_argument("--opset", type=int, default=11, help="ONNX only")
     parser.add_argument("--dynamic", nargs="*", default=[], help="ONNX only: of batch, height, width")
     parser.add_argument("--graph", required=True, type=Path, help="output")
     args = parser.parse_args()
+    hashes = dict(pair.split("=", 1) for pair in args.hash)
+    require(args.weights, Declaration(str(args.weights), hashes=hashes))
     print(
         export_graph(args.network, args.weights, args.format, args.size, args.graph, args.opset, args.dynamic),
         file=sys.stderr,

@@ -13,11 +13,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--path", required=True, help="declared place below the data folder")
     parser.add_argument("--size", type=int, help="bytes")
-    parser.add_argument("--hash", action="append", default=[], metavar="ALGORITHM=HEX", help="may be given several times")
-    parser.add_argument("--url", action="append", default=[], help="where it is published; may be given several times")
+    parser.add_argument(
+        "--hash", action="append", default=[], metavar="ALGORITHM=HEX", help="may be given several times"
+    )
     parser.add_argument("--output", required=True, type=Path, help="where it goes")
     args = parser.parse_args()
-    declaration = Declaration(args.path, args.size, dict(pair.split("=", 1) for pair in args.hash), args.url)
+    declaration = Declaration(args.path, args.size, dict(pair.split("=", 1) for pair in args.hash))
     print(provide(declaration, args.output), file=sys.stderr)
 
 

@@ -65,7 +65,13 @@ def main() -> None:
             "detections": detections.content_hash(),
         },
     )
-    provenance = {"point": json.loads(args.leaf), "rehearsal": False, "root": index.root, "export": parity, **describe_run()}
+    provenance = {
+        "point": json.loads(args.leaf),
+        "rehearsal": False,
+        "root": index.root,
+        "export": parity,
+        **describe_run(),
+    }
     title = f"{args.model} on {args.engine}, {args.variant}: {len(index.images):,} images"
     write_npz(args.curves, subsets=np.array(list(scored.ap)), thresholds=THRESHOLDS, curves=scored.curves)
     plot_curves(scored, args.picture, title)

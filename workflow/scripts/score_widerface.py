@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+
 import _library  # noqa: F401  isort: skip
 from pth2map.datasets.widerface import SUBSETS, GroundTruth, read_ground_truth
-from pth2map.evaluation.widerface import EVALUATOR, Mode, evaluate
+from pth2map.evaluation.widerface import EVALUATOR, THRESHOLDS, Mode, evaluate
 from pth2map.files.atomic import write_json, write_npz
 from pth2map.files.command import run
 from pth2map.recipes.detections import load_detections, read_texts
@@ -37,16 +39,10 @@ def parse_arguments() -> argparse.Namespace:
         help="folder of the four wider_*_val.mat, or an index's .npz",
     )
     parser.add_argument("--iou", type=float, help="IoU that finds a face (default: 0.5; with centerface 0.4)")
-    parser.add_argument(
-        "--mode", choices=get_args(Mode), default="strict", help="see below (default: strict)"
-    )
-    parser.add_argument(
-        "--all", action="store_true", help="also the union of the three subsets, as CenterFace's --all"
-    )
+    parser.add_argument("--mode", choices=get_args(Mode), default="strict", help="see below (default: strict)")
+    parser.add_argument("--all", action="store_true", help="also the union of the three subsets, as CenterFace's --all")
     parser.add_argument("--json", required=True, type=Path, help="output: AP and how it was reached")
-    parser.add_argument(
-        "--curves", type=Path, help="output: precision and recall at the 1000 thresholds (.npz)"
-    )
+    parser.add_argument("--curves", type=Path, help="output: precision and recall at the 1000 thresholds (.npz)")
     parser.add_argument("--picture", type=Path, help="output: the curves as a picture (.png)")
     return parser.parse_args()
 
@@ -59,9 +55,7 @@ def main() -> None:
         detections = load_detections(args.detections)
     read = read_ground_truth if args.ground_truth.is_dir() else GroundTruth.load
     ground_truth = read(args.ground_truth)
-    scored = evaluate(
-        detections, ground_truth, args.iou, args.mode, (*SUBSETS, "all") if args.all else SUBSETS
-    )
+    scored = evaluate(detections, ground_truth, args.iou, args.mode, (*SUBSETS, "all") if args.all else SUBSETS)
     result = {
         "evaluator": EVALUATOR,
         "metrics": scored.metrics,
@@ -74,11 +68,12 @@ def main() -> None:
         "ground_truth": ground_truth.content_hash(),
     }
     if args.curves:
-        write_npz(args.curves, **scored.curve_arrays())
+        subsets = np.array(list(scored.ap))
+        write_npz(args.curves, subsets=subsets, thresholds=THRESHOLDS, curves=scored.curves)
     if args.picture:
         from pth2map.plots.precision_recall import plot_curves  # noqa: PLC0415  (slow to import)
 
-        plot_curves(scored, args.picture, f"WIDER FACE, {scored.images} images")
+        plot_curves(scored, args.picture, f"WIDER FACE, {scored.images:,} images")
     write_json(args.json, result)
     for note in scored.notes:
         print(f"warning: {note}", file=sys.stderr)

@@ -18,9 +18,9 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 def load_config(values: Mapping[str, Any], workflow_root: Path) -> Config:
     """Check a config.
 
-    Environment variables written ``${NAME}`` are put in; paths that are not below the working directory are looked for
-    below ``workflow_root`` and made absolute there. Raises ``InputError`` that lists everything wrong, each with its key
-    path, what was found and what is allowed.
+    Environment variables written ``${NAME}`` are put in; paths that are not below the working directory are looked
+    for below ``workflow_root`` and made absolute there. Raises ``InputError`` that lists everything wrong, each with
+    its key path, what was found and what is allowed.
     """
     problems: list[str] = []
     expanded = _expand(dict(values), "", problems)
@@ -105,7 +105,7 @@ def _sentence(detail: Any) -> tuple[str, str]:
 def _path(location: tuple[str | int, ...]) -> str:
     # pydantic puts the branch of a union it tried into the location: the kind behind an engine's name, a type's name.
     parts = list(location)
-    if parts[0] == "engines":
+    if parts[:1] == ["engines"]:
         del parts[2:3]
     path = ""
     for part in parts:
@@ -175,7 +175,9 @@ def _check_models(config: Config) -> list[str]:
         if model.network not in NETWORKS:
             problems.append(f"{key}.network: found {model.network!r}; {nearest(model.network, sorted(NETWORKS))}")
         if model.dataset not in config.datasets:
-            problems.append(f"{key}.dataset: found {model.dataset!r}; {nearest(model.dataset, sorted(config.datasets))}")
+            problems.append(
+                f"{key}.dataset: found {model.dataset!r}; {nearest(model.dataset, sorted(config.datasets))}"
+            )
         if isinstance(model.weights, OwnWeights):
             if not Path(model.weights.path).is_file():
                 problems.append(f"{key}.weights.path: no such file: {model.weights.path}")
@@ -197,17 +199,24 @@ def _check_points(model: Model, config: Config) -> list[str]:
         offered = config.engines[engine].precisions if engine in config.engines else ()
         for precision in model.variants.precisions:
             if engine in config.engines and precision not in offered:
-                problems.append(f"variants.precisions: {precision} is not offered by engine {engine}; {nearest('', offered)}")
+                problems.append(
+                    f"variants.precisions: {precision} is not offered by engine {engine}; {nearest('', offered)}"
+                )
     if model.headline is None:
-        if len(points) * len(model.engines) > 1:
+        offered_points = len(points) * len(model.engines)
+        if offered_points > 1:
             problems.append(
-                f"headline: missing; the block offers {len(points) * len(model.engines)} points, name one by engine and variant"
+                f"headline: missing; the block offers {offered_points} points, name one by engine and variant"
             )
         return problems
     if model.headline.engine not in model.engines:
-        problems.append(f"headline.engine: found {model.headline.engine!r}; {nearest(model.headline.engine, model.engines)}")
+        problems.append(
+            f"headline.engine: found {model.headline.engine!r}; {nearest(model.headline.engine, model.engines)}"
+        )
     if model.headline.variant not in points:
-        problems.append(f"headline.variant: found {model.headline.variant!r}; {nearest(model.headline.variant, points)}")
+        problems.append(
+            f"headline.variant: found {model.headline.variant!r}; {nearest(model.headline.variant, points)}"
+        )
     return problems
 
 
@@ -216,7 +225,9 @@ def _check_sizes(model: Model) -> list[str]:
     keeps_size = model.recipe.preprocess.resize == "none"
     for size in model.variants.sizes:
         if (size == "native") != keeps_size:
-            problems.append(f"variants.sizes: {size} does not go with recipe.preprocess.resize: {model.recipe.preprocess.resize}")
+            problems.append(
+                f"variants.sizes: {size} does not go with recipe.preprocess.resize: {model.recipe.preprocess.resize}"
+            )
         if isinstance(size, str) and "x" in size:
             problems.append(f"variants.sizes: {size}; the recipe pads to a square, give one number")
     if "native" in model.variants.sizes:

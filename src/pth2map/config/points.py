@@ -5,7 +5,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pth2map.config.schema import NAME, SIZE, VARIANT, Config, Dataset, DeclaredFile, Engine, Model, OwnWeights, parse_variant
+from pth2map.config.schema import (
+    NAME,
+    SIZE,
+    VARIANT,
+    Config,
+    Dataset,
+    DeclaredFile,
+    Engine,
+    Model,
+    OwnWeights,
+    parse_variant,
+)
 from pth2map.files.errors import InputError, nearest
 from pth2map.files.fetch import Declaration, locate
 from pth2map.networks.catalogue import NETWORKS
@@ -87,6 +98,11 @@ class Points:
             locate(Declaration(file.path, file.size, file.hashes, file.urls), target)
         return target.as_posix()
 
+    def weights_hashes(self, model: str) -> dict[str, str]:
+        """Hashes that the checkpoint of a block must have, by algorithm."""
+        weights = self.model(model).weights
+        return {} if isinstance(weights, OwnWeights) else self.config.files[weights].hashes
+
     def declared(self, path: str) -> DeclaredFile:
         return next(file for file in self.config.files.values() if file.path == path)
 
@@ -95,8 +111,8 @@ class Points:
         root = self.dataset(name).root
         if not Path(root).is_dir():
             raise InputError(
-                f"datasets.{name}.root: no folder {root}; put the dataset there, or name a folder of yours in an overlay "
-                "(docs/data.md)"
+                f"datasets.{name}.root: no folder {root}; put the dataset there, or name a folder of yours in an "
+                "overlay (docs/data.md)"
             )
         return root
 
@@ -132,7 +148,14 @@ class Points:
     @cached_property
     def patterns(self) -> dict[str, str]:
         """Regular expressions of the wildcards."""
-        return {"model": NAME, "engine": NAME, "dataset": NAME, "variant": VARIANT, "shard": r"\d+-of-\d+", "size": SIZE}
+        return {
+            "model": NAME,
+            "engine": NAME,
+            "dataset": NAME,
+            "variant": VARIANT,
+            "shard": r"\d+-of-\d+",
+            "size": SIZE,
+        }
 
 
 def _graph_path(model: str, size: str, graph: str) -> str:

@@ -26,8 +26,12 @@ class DeclaredFile(Section):
     path: str = Field(description="place below `data/`, with `/`")
     size: PositiveInt | None = Field(default=None, description="bytes")
     sha256: Sha256 | None = Field(default=None, description="hash of the whole file")
-    sha384: Annotated[str, Field(pattern=r"^[0-9a-f]{96}$")] | None = Field(default=None, description="hash of the whole file")
-    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(default=None, description="hash of the whole file")
+    sha384: Annotated[str, Field(pattern=r"^[0-9a-f]{96}$")] | None = Field(
+        default=None, description="hash of the whole file"
+    )
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(
+        default=None, description="hash of the whole file"
+    )
     urls: list[str] = Field(default_factory=list, description="addresses, in the order to try")
 
     @property
@@ -67,8 +71,8 @@ class OnnxRuntimeEngine(Section):
     kind: Literal["onnxruntime"] = Field(description="rules of `workflow/rules/engines/onnxruntime.smk`")
     route: Literal["stream", "files"] = Field(
         default="stream",
-        description="stream: read, preprocess, infer and decode in one pass; files: tensor files between the stages, as "
-        "vendor tools need them",
+        description="stream: read, preprocess, infer and decode in one pass; files: tensor files between the stages, "
+        "as vendor tools need them",
     )
     threads: PositiveInt = Field(default=1, description="threads of one job; one and more shards at once is fastest")
     providers: list[str] = Field(
@@ -101,14 +105,16 @@ class Parity(Section):
 
     images: PositiveInt = Field(default=3, description="real images, spread over the dataset, that are compared")
     max_abs: Annotated[float, Field(gt=0)] = Field(
-        default=1e-4, description="largest absolute difference allowed in any element of any output"
+        default=5e-4,
+        description="largest absolute difference allowed in any element of any output; float32 rounding alone reaches "
+        "1.1e-4",
     )
 
 
 class Export(Section):
     """How the network becomes a graph."""
 
-    opset: Annotated[int, Field(ge=9, le=20)] = Field(default=11, description="ONNX opset")
+    opset: Annotated[int, Field(ge=11, le=20)] = Field(default=11, description="ONNX opset")
     dynamic: list[Literal["batch", "height", "width"]] = Field(
         default=["batch"], description="dimensions of the ONNX input that stay open"
     )
@@ -160,7 +166,8 @@ class Config(Section):
     engines: dict[Name, Engine] = Field(description="what runs a graph")
     models: dict[Name, Model] = Field(description="detectors, one block each")
     tensor_shards: PositiveInt = Field(
-        default=2, description="shards whose tensor files may lie on disk at once for one point (engines with `route: files`)"
+        default=2,
+        description="shards whose tensor files may lie on disk at once for one point (engines with `route: files`)",
     )
 
 

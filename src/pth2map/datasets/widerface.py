@@ -42,9 +42,7 @@ class GroundTruth:
         if repeated:
             raise InputError(f"ground truth: {some(repeated)} more than once")
         if set(self.counted) != set(SUBSETS):
-            raise InputError(
-                f"ground truth: counts for {some(sorted(self.counted))}, expected {some(SUBSETS)}"
-            )
+            raise InputError(f"ground truth: counts for {some(sorted(self.counted))}, expected {some(SUBSETS)}")
         expect_array("ground truth: counts", self.counts, np.int64, (len(self.names),))
         faces = int(self.counts.sum())
         expect_array("ground truth: boxes", self.boxes, np.float64, (faces, 4))
@@ -123,9 +121,7 @@ def _counted(path: Path, names: list[str], counts: np.ndarray) -> np.ndarray:
     listed = _names(path, content)
     if listed != names:
         differing = sorted(set(listed) ^ set(names)) or ["their order"]
-        raise InputError(
-            f"{path} and wider_face_val.mat beside it do not list the same images: {some(differing)}"
-        )
+        raise InputError(f"{path} and wider_face_val.mat beside it do not list the same images: {some(differing)}")
     cells = [cell.ravel() for cell in _per_image(path, content, "gt_list")]
     number = np.concatenate([np.zeros(0, np.int64), *cells])  # from 1, within the image
     if number.dtype.kind not in "iuf":
@@ -146,18 +142,14 @@ def _counted(path: Path, names: list[str], counts: np.ndarray) -> np.ndarray:
 def _load(path: Path, key: str) -> Mapping[str, Any]:
     wanted = ["event_list", "file_list", key]
     if not path.is_file():
-        raise InputError(
-            f"{path}: not found; the ground truth of WIDER FACE val is four files wider_*_val.mat"
-        )
+        raise InputError(f"{path}: not found; the ground truth of WIDER FACE val is four files wider_*_val.mat")
     try:
         content: Mapping[str, Any] = loadmat(path, variable_names=wanted)
     except Exception as error:  # scipy raises whatever its parser meets first
         raise InputError(f"{path}: not a readable .mat file ({error})") from None
     lacking = [name for name in wanted if name not in content]
     if lacking:
-        raise InputError(
-            f"{path}: no variable {some(lacking)}; expected a ground truth file of WIDER FACE val"
-        )
+        raise InputError(f"{path}: no variable {some(lacking)}; expected a ground truth file of WIDER FACE val")
     return content
 
 

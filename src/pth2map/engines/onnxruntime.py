@@ -33,9 +33,7 @@ class Options:
 
 
 class OnnxRuntimeSession:
-    def __init__(
-        self, session: onnxruntime.InferenceSession, output_names: tuple[str, ...], path: Path
-    ) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, output_names: tuple[str, ...], path: Path) -> None:
         self._session = session
         self._output_names = output_names
         self._path = path
@@ -45,9 +43,7 @@ class OnnxRuntimeSession:
         """Raises ``InputError`` if the graph was exported for another shape."""
         expected = self._input.shape
         fits = len(expected) == images.ndim and all(
-            size == length
-            for size, length in zip(expected, images.shape, strict=True)
-            if isinstance(size, int)
+            size == length for size, length in zip(expected, images.shape, strict=True) if isinstance(size, int)
         )
         if not fits:
             raise InputError(f"{self._path} takes images of shape {expected}, these are {list(images.shape)}")
@@ -58,9 +54,7 @@ def load(path: Path, output_names: tuple[str, ...], options: Options) -> OnnxRun
     """Raises ``InputError`` for a provider that is not there, a damaged graph, and one with other names."""
     _check_providers(options.providers)
     try:
-        session = onnxruntime.InferenceSession(
-            path, _session_options(options), providers=list(options.providers)
-        )
+        session = onnxruntime.InferenceSession(path, _session_options(options), providers=list(options.providers))
     except UNLOADABLE as error:
         raise InputError(f"ONNX Runtime cannot load {path}: {str(error).strip().splitlines()[0]}") from error
     _check_provider_in_use(session, options.providers[0])
@@ -89,17 +83,13 @@ def _check_providers(providers: Sequence[str]) -> None:
 def _check_provider_in_use(session: onnxruntime.InferenceSession, wanted: str) -> None:
     """A provider whose libraries are missing gives way to the CPU without an error."""
     if (used := session.get_providers()[0]) != wanted:
-        raise InputError(
-            f"ONNX Runtime could not start {wanted} and fell back to {used}: are its libraries installed?"
-        )
+        raise InputError(f"ONNX Runtime could not start {wanted} and fell back to {used}: are its libraries installed?")
 
 
 def _check_names(session: onnxruntime.InferenceSession, output_names: tuple[str, ...], path: Path) -> None:
     outputs = [output.name for output in session.get_outputs()]
     if any(name not in outputs for name in output_names):
-        raise InputError(
-            f"{path} has the outputs {', '.join(outputs)}; expected are {', '.join(output_names)}"
-        )
+        raise InputError(f"{path} has the outputs {', '.join(outputs)}; expected are {', '.join(output_names)}")
     inputs = [(entry.name, entry.type) for entry in session.get_inputs()]
     if [kind for _, kind in inputs] != ["tensor(float)"]:
         raise InputError(f"{path} has the inputs {inputs}; expected is one of float32")

@@ -82,15 +82,13 @@ def _preprocess(index: DatasetIndex, image: IndexedImage, recipe: Recipe) -> tup
     pixels = read_image(index.file(image))
     if pixels.shape[:2] != (image.height, image.width):
         raise InputError(
-            f"{index.file(image)}: {pixels.shape[1]}×{pixels.shape[0]} px, the index says {image.width}×{image.height}; "
-            "the file changed, index the dataset again"
+            f"{index.file(image)}: {pixels.shape[1]}×{pixels.shape[0]} px, the index says "
+            f"{image.width}×{image.height}; the file changed, index the dataset again"
         )
     return _named(image, lambda: recipe.preprocess(pixels))
 
 
-def _decode(
-    image: IndexedImage, outputs: Sequence[np.ndarray], placement: Placement, recipe: Recipe
-) -> PerImage:
+def _decode(image: IndexedImage, outputs: Sequence[np.ndarray], placement: Placement, recipe: Recipe) -> PerImage:
     return _named(image, lambda: recipe.decode(outputs, placement))
 
 

@@ -63,8 +63,8 @@ def widerface_clauses(index: DatasetIndex, evaluation: Evaluation) -> list[str]:
     """The protocol's words on images and evaluator."""
     return [
         _images_clause(index, "WIDER FACE val", OFFICIAL_IMAGES),
-        f"evaluator: WIDER FACE, AP at IoU {evaluation.iou_threshold:g} (sides counted +1 px), {len(THRESHOLDS):,} thresholds, "
-        f"scores scaled to 0…1 over all images, {evaluation.mode} mode",
+        f"evaluator: WIDER FACE, AP at IoU {evaluation.iou_threshold:g} (sides counted +1 px), {len(THRESHOLDS):,} "
+        f"thresholds, scores scaled to 0…1 over all images, {evaluation.mode} mode",
     ]
 
 
@@ -72,7 +72,11 @@ def _images_clause(index: DatasetIndex, title: str, full_count: int) -> str:
     count = f"{len(index.images):,} images"
     if index.full:
         return f"images: {title}, all {count}"
-    what = f"a subset: {index.subset}" if index.subset else f"{count} of a folder that is not the published set of {full_count:,}"
+    what = (
+        f"a subset: {index.subset}"
+        if index.subset
+        else f"{count} of a folder that is not the published set of {full_count:,}"
+    )
     return f"images: {title}, {what}; not comparable with published figures"
 
 

@@ -153,9 +153,7 @@ def _places(detections: Detections, ground_truth: GroundTruth, mode: Mode, notes
             raise InputError(
                 f"detections of {len(unknown)} images that the ground truth does not have: {some(unknown)}"
             )
-        notes.append(
-            f"{len(unknown)} images unknown to the ground truth only take part in normalising scores"
-        )
+        notes.append(f"{len(unknown)} images unknown to the ground truth only take part in normalising scores")
     known = set(detections.names)
     missing = [name for name in ground_truth.names if name not in known]
     if missing and mode != "centerface":
@@ -167,9 +165,7 @@ def _places(detections: Detections, ground_truth: GroundTruth, mode: Mode, notes
     if gone:
         raise InputError(f"no detections for any image of {len(gone)} events: {some(gone)}")
     if missing:
-        notes.append(
-            f"{len(missing)} images without detections are left out with their faces: {some(missing)}"
-        )
+        notes.append(f"{len(missing)} images without detections are left out with their faces: {some(missing)}")
     return np.array([place.get(name, -1) for name in detections.names], dtype=np.int64)
 
 
@@ -178,7 +174,7 @@ def _event(name: str) -> str:
 
 
 def _check_rows(detections: Detections) -> None:
-    boxes, scores = detections.boxes, detections.scores
+    boxes, scores, offsets = detections.boxes, detections.scores, detections.offsets
     faults = {
         "is not finite": ~(np.isfinite(boxes).all(axis=1) & np.isfinite(scores)),
         "has a negative width or height": (boxes[:, 2:] < 0).any(axis=1),
@@ -186,13 +182,12 @@ def _check_rows(detections: Detections) -> None:
     for fault, wrong in faults.items():
         rows = np.flatnonzero(wrong)
         if len(rows):
-            row = int(rows[0])
-            offsets = detections.offsets
-            image = int(np.searchsorted(offsets, row, side="right")) - 1
-            values = " ".join(f"{value:g}" for value in (*boxes[row], scores[row]))
+            image = int(np.searchsorted(offsets, rows[0], side="right")) - 1
+            where = f"{detections.names[image]}, row {rows[0] - offsets[image] + 1}"
+            values = " ".join(f"{value:g}" for value in (*boxes[rows[0]], scores[rows[0]]))
             raise InputError(
-                f"{detections.names[image]}, row {row - int(offsets[image]) + 1}: x y w h score = {values} {fault} "
-                f"({len(rows)} such rows in all); mode reference computes with it"
+                f"{where}: x y w h score = {values} {fault} ({len(rows)} such rows in all); "
+                "mode reference computes with it"
             )
 
 
@@ -234,9 +229,7 @@ def _normalise(detections: Detections, mode: Mode, notes: list[str]) -> np.ndarr
 
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-def _best_faces(
-    boxes: np.ndarray, image: np.ndarray, ground_truth: GroundTruth, iou_threshold: float
-) -> np.ndarray:
+def _best_faces(boxes: np.ndarray, image: np.ndarray, ground_truth: GroundTruth, iou_threshold: float) -> np.ndarray:
     """For each row the face of highest IoU in its image, the first on ties; -1 if below the threshold.
 
     ``boxes`` ``(N, 4)`` float64 x, y, w, h; ``image`` ``(N,)`` index into the ground truth or -1.

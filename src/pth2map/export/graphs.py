@@ -31,7 +31,7 @@ def export_graph(
     module = build(network).eval()
     loaded = load_weights(module, weights)
     parsed = Size.parse(size)
-    width, height = (parsed.width, parsed.height) if not parsed.native else _NATIVE_EXAMPLE
+    width, height = parsed.width or _NATIVE_EXAMPLE[0], parsed.height or _NATIVE_EXAMPLE[1]
     shape = (1, 3, height, width)
     what = f"{network}, {loaded.entries} entries of {weights}"
     if graph_format == "torchscript":

@@ -81,9 +81,7 @@ def _check_arguments(opset: int, dynamic: Collection[str]) -> None:
     if opset not in OPSETS:
         raise InputError(f"cannot export to ONNX opset {opset}: {OPSETS[0]} to {OPSETS[-1]} are possible")
     if unknown := sorted(set(dynamic) - DYNAMIC_AXES.keys()):
-        raise InputError(
-            f"unknown dynamic axes {', '.join(unknown)}: expected some of {', '.join(DYNAMIC_AXES)}"
-        )
+        raise InputError(f"unknown dynamic axes {', '.join(unknown)}: expected some of {', '.join(DYNAMIC_AXES)}")
 
 
 def _output_dims(
@@ -114,9 +112,7 @@ def _output_shapes(network: nn.Module, input_shape: Sequence[int]) -> list[tuple
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "You are using the legacy TorchScript-based ONNX", DeprecationWarning
-        )
+        warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based ONNX", DeprecationWarning)
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning, r"torch\.onnx\.")
         yield
 
@@ -131,8 +127,8 @@ def _strip(model: onnx.ModelProto) -> None:
 def _declare_outputs(model: onnx.ModelProto, dims: list[list[int | str]]) -> None:
     """Give the outputs their dimensions; the exporter forgets most once an axis is open."""
     for output, wanted in zip(model.graph.output, dims, strict=True):
-        shape = onnx.helper.make_tensor_type_proto(output.type.tensor_type.elem_type, wanted)
-        output.type.CopyFrom(shape)
+        declared = onnx.helper.make_tensor_type_proto(output.type.tensor_type.elem_type, wanted)
+        output.type.CopyFrom(declared)
 
 
 def _read_back(model: onnx.ModelProto, opset: int, inputs: list[str], outputs: list[str]) -> OnnxGraph:

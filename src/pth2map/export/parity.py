@@ -95,12 +95,9 @@ def compare(reference: Sequence[np.ndarray], candidate: Sequence[np.ndarray], na
     finite.
     """
     if not len(reference) == len(candidate) == len(names):
-        raise InputError(
-            f"{len(reference)} and {len(candidate)} outputs to compare, {len(names)} names for them"
-        )
+        raise InputError(f"{len(reference)} and {len(candidate)} outputs to compare, {len(names)} names for them")
     outputs = {
-        name: _compare(ours, theirs, name)
-        for ours, theirs, name in zip(reference, candidate, names, strict=True)
+        name: _compare(ours, theirs, name) for ours, theirs, name in zip(reference, candidate, names, strict=True)
     }
     return Parity(outputs, 1)
 

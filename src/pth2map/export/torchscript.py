@@ -31,9 +31,7 @@ def export_torchscript(network: nn.Module, path: Path, example: Tensor) -> None:
         reloaded = torch.jit.load(io.BytesIO(program), map_location="cpu")  # type: ignore[no-untyped-call]
         for number, (ours, theirs) in enumerate(zip(network(example), reloaded(example), strict=True)):
             if not torch.allclose(ours, theirs, rtol=1e-5, atol=1e-5):
-                raise InputError(
-                    f"the traced network differs from the network in output {number}: it cannot be traced"
-                )
+                raise InputError(f"the traced network differs from the network in output {number}: it cannot be traced")
     with replacing(path) as temporary:
         temporary.write_bytes(program)
 

@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside ``path``; when the block ends well it takes the place of ``path``, old content and all."""
+    """A temporary folder beside ``path``; when the block ends well it takes the place of ``path``."""
     temporary = _sibling(path)
     temporary.mkdir()
     try:

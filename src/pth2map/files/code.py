@@ -1,13 +1,13 @@
 """Which code a command depends on, as one hash, so that a change of it reruns the stage and nothing else does.
 
-The hash covers the command and every module of this library and of ``workflow/scripts`` (``_name``) that it
-imports, directly or through others. It is taken
-over the syntax trees without docstrings: comments, docstrings and layout do not count.
+The hash covers the command and every module of this library, and of those beside the command (``_name``), that it
+imports, directly or through others. It is taken over the syntax trees without docstrings: comments, docstrings and
+layout do not count.
 """
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 _SOURCE = Path(__file__).resolve().parents[2]
@@ -26,28 +26,31 @@ def code_hash(command: Path, *modules: str) -> str:
             files.add(path)
             waiting.append(path)
     digest = hashlib.sha256()
-    for path in sorted(files, key=lambda path: path.name if path == command else path.as_posix()):
-        digest.update(_tree_hash(path))
+    for tree in sorted(_tree_hash(path) for path in files):
+        digest.update(tree)
     return digest.hexdigest()[:12]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_bytes(), filename=str(path))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree_hash(path: Path) -> bytes:
     tree = _parsed(path)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).digest()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(path: Path) -> frozenset[Path]:
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)

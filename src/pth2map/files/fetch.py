@@ -13,7 +13,7 @@ from pth2map.files.errors import InputError, some
 
 @dataclass(frozen=True)
 class Declaration:
-    """A file from elsewhere: its place below the data folder, its size in bytes, its hashes by algorithm, its addresses."""
+    """A file from elsewhere: place below the data folder, size in bytes, hashes by algorithm, addresses."""
 
     path: str
     size: int | None = None
@@ -26,7 +26,7 @@ def find_in_mirror(declaration: Declaration, mirror: Path) -> tuple[Path | None,
 
     Candidates are the file at the declared path, then every file of that name anywhere below ``mirror``, by path.
     """
-    wrong = []
+    wrong: list[str] = []
     for candidate in _candidates(declaration, mirror):
         fault = mismatch(candidate, declaration)
         if fault is None:
@@ -55,6 +55,13 @@ def mismatch(path: Path, declaration: Declaration) -> str | None:
     return None
 
 
+def require(path: Path, declaration: Declaration) -> None:
+    """Raise ``InputError`` unless the file at ``path`` is the declared one."""
+    fault = mismatch(path, declaration)
+    if fault is not None:
+        raise InputError(f"{path} is not the declared file: {fault}; remove it or put the right one there")
+
+
 def locate(declaration: Declaration, target: Path) -> Path:
     """The declared file in the mirror folder that the environment variable ``PTH2MAP_MIRROR`` names.
 
@@ -66,7 +73,9 @@ def locate(declaration: Declaration, target: Path) -> Path:
         looked = f"not in the mirror {mirror}" if mirror else "PTH2MAP_MIRROR names no mirror folder"
         faults = f" (wrong: {some(wrong)})" if wrong else ""
         source = f"; published at {declaration.urls[0]}" if declaration.urls else ""
-        raise InputError(f"{PurePosixPath(declaration.path).name}: {looked}{faults}; put it at {target} by hand{source}")
+        raise InputError(
+            f"{PurePosixPath(declaration.path).name}: {looked}{faults}; put it at {target} by hand{source}"
+        )
     return found
 
 
@@ -76,10 +85,8 @@ def provide(declaration: Declaration, target: Path) -> str:
     A right file that lies there already (put there by hand) stays; a wrong one raises ``InputError``.
     """
     if target.is_file():
-        fault = mismatch(target, declaration)
-        if fault is None:
-            return f"{target} is in place"
-        raise InputError(f"{target} is not the declared file: {fault}; remove it or put the right one there")
+        require(target, declaration)
+        return f"{target} is in place"
     found = locate(declaration, target)
     with replacing(target) as temporary:
         shutil.copyfile(found, temporary)

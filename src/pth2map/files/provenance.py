@@ -11,7 +11,17 @@ from typing import Any
 
 from pth2map import __version__
 
-_PACKAGES = ("numpy", "opencv-python-headless", "onnx", "onnxruntime", "onnxslim", "pillow", "scipy", "snakemake", "torch")
+_PACKAGES = (
+    "numpy",
+    "opencv-python-headless",
+    "onnx",
+    "onnxruntime",
+    "onnxslim",
+    "pillow",
+    "scipy",
+    "snakemake",
+    "torch",
+)
 
 
 def describe_run() -> dict[str, Any]:

@@ -43,7 +43,7 @@ def retinaface_prior_count(height: int, width: int) -> int:
 
 
 def decode_boxes(loc: np.ndarray, priors: np.ndarray) -> np.ndarray:
-    """Encoded boxes ``loc`` ``(N, 4)`` float32 against their ``priors`` → corners ``(N, 4)`` float32, fractions of the input."""
+    """Encoded boxes ``(N, 4)`` float32 → corners x1, y1, x2, y2 ``(N, 4)`` float32, fractions of the input."""
     centre = priors[:, :2] + loc[:, :2] * np.float32(VARIANCES[0]) * priors[:, 2:]
     size = priors[:, 2:] * np.exp(loc[:, 2:] * np.float32(VARIANCES[1]))
     top_left = centre - size / 2
@@ -53,4 +53,5 @@ def decode_boxes(loc: np.ndarray, priors: np.ndarray) -> np.ndarray:
 def decode_landmarks(landms: np.ndarray, priors: np.ndarray) -> np.ndarray:
     """Encoded landmarks ``(N, 10)`` float32 → five points ``(N, 5, 2)`` x, y float32, fractions of the input."""
     offsets = landms.reshape(-1, 5, 2) * np.float32(VARIANCES[0])
-    return priors[:, None, :2] + offsets * priors[:, None, 2:]
+    points: np.ndarray = priors[:, None, :2] + offsets * priors[:, None, 2:]
+    return points

@@ -68,9 +68,7 @@ def tunnel_name(name: str) -> str:
 RENAMES: Mapping[str, Callable[[str], str]] = {"tunnel": tunnel_name}
 
 
-def load_weights(
-    network: nn.Module, path: Path, rename: Mapping[str, Callable[[str], str]] = RENAMES
-) -> LoadedWeights:
+def load_weights(network: nn.Module, path: Path, rename: Mapping[str, Callable[[str], str]] = RENAMES) -> LoadedWeights:
     """Fill ``network`` with the tensors of a checkpoint written by ``torch.save``; no code in it is run.
 
     The state dict may stand alone or under ``state_dict``, and its names may all begin with ``module.``.
@@ -102,8 +100,7 @@ def _read(path: Path) -> Any:
         raise InputError(f"{path} is no PyTorch checkpoint: it {_looks(head)}")
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
-            warnings.filterwarnings("ignore", "'torch.load' received a zip file that looks like", UserWarning)
+            warnings.simplefilter("ignore", UserWarning)  # on odd contents, which the error below tells of
             return torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         raise InputError(f"cannot read the PyTorch checkpoint {path}: {_refusal(str(error))}") from error
@@ -133,17 +130,11 @@ def _unwrapped(value: Any, path: Path) -> tuple[dict[str, Tensor], list[str]]:
         value = value["state_dict"]
         applied.append("state_dict")
     if not isinstance(value, Mapping) or not value:
-        raise InputError(
-            f"{path} holds a {type(value).__name__} where a state dict (names to tensors) is expected"
-        )
+        raise InputError(f"{path} holds a {type(value).__name__} where a state dict (names to tensors) is expected")
     if other := [
-        str(name)
-        for name, tensor in value.items()
-        if not (isinstance(name, str) and isinstance(tensor, Tensor))
+        str(name) for name, tensor in value.items() if not (isinstance(name, str) and isinstance(tensor, Tensor))
     ]:
-        raise InputError(
-            f"{path} holds no state dict, plain or under 'state_dict': no named tensors are {some(other)}"
-        )
+        raise InputError(f"{path} holds no state dict, plain or under 'state_dict': no named tensors are {some(other)}")
     if all(name.startswith("module.") for name in value):
         value = {name.removeprefix("module."): tensor for name, tensor in value.items()}
         applied.append("module.")
@@ -180,9 +171,7 @@ def _check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: 
     }
     if any(findings.values()):
         matched = len(common) - len(findings["of another shape or kind"])
-        details = "; ".join(
-            f"{len(names)} {what}: {some(names, 3)}" for what, names in findings.items() if names
-        )
+        details = "; ".join(f"{len(names)} {what}: {some(names, 3)}" for what, names in findings.items() if names)
         raise InputError(
             f"{path} does not fit the network: {matched} of {len(expected)} entries match. {details}. "
             "Is it the checkpoint of another network?"

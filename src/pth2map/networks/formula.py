@@ -10,9 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-def formula_state_dict(
-    network: nn.Module, scale_rules: Sequence[tuple[str, float]] = ()
-) -> dict[str, Tensor]:
+def formula_state_dict(network: nn.Module, scale_rules: Sequence[tuple[str, float]] = ()) -> dict[str, Tensor]:
     """A state dict for ``network`` in which every entry depends on its own name and shape alone.
 
     Normal numbers, seeded with the CRC-32 of the name: He-scaled for convolutions, near 1 for normalisation

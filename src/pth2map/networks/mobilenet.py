@@ -8,9 +8,7 @@ def activation(slope: float) -> nn.Module:
     return nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
 
 
-def conv_bn(
-    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, slope: float | None = 0.1
-) -> nn.Sequential:
+def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, slope: float | None = 0.1) -> nn.Sequential:
     """Convolution, batch norm and, unless ``slope`` is None, an activation."""
     layers = [
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),

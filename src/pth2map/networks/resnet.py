@@ -32,9 +32,7 @@ class Bottleneck(nn.Module):
 
 def stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
     """Bottlenecks of one resolution; the first of them changes it."""
-    return nn.Sequential(
-        Bottleneck(inputs, width, stride), *(Bottleneck(4 * width, width) for _ in range(blocks - 1))
-    )
+    return nn.Sequential(Bottleneck(inputs, width, stride), *(Bottleneck(4 * width, width) for _ in range(blocks - 1)))
 
 
 class ResNet50(nn.Module):

@@ -15,11 +15,10 @@ def plot_curves(evaluation: Evaluation, path: Path, title: str) -> None:
     """Draw precision over recall of every subset as a PNG; equal values give equal bytes."""
     figure = Figure(figsize=(5.6, 4.8), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    subsets = zip(evaluation.ap.items(), evaluation.curves, _STYLES, strict=False)
+    subsets = zip(evaluation.metrics.items(), evaluation.curves, _STYLES, strict=False)
     for (subset, ap), curve, (colour, dashes) in subsets:
-        axes.plot(
-            curve[:, 1], curve[:, 0], dashes, color=colour, linewidth=1.8, label=f"{subset}: AP {ap:.2%}"
-        )
+        label = f"{subset}: no AP" if ap is None else f"{subset}: AP {ap:.2%}"
+        axes.plot(curve[:, 1], curve[:, 0], dashes, color=colour, linewidth=1.8, label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="recall", ylabel="precision", title=title)
     axes.set_aspect("equal")
     axes.grid(color="#dddddd", linewidth=0.6)

@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,7 @@ _OWN_KEYS = ("names", "counts", "boxes", "scores")
 class Detections:
     """Rows of detections, image after image; N rows in all.
 
-    Raises ``InputError`` when parts do not fit together, a name is not ``event/stem`` or an image comes
-    twice.
+    Raises ``InputError`` when parts do not fit together, a name is not ``event/stem`` or comes twice.
     """
 
     names: tuple[str, ...]
@@ -101,19 +101,19 @@ def load_detections(path: Path) -> Detections:
 def read_npz(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
     """All arrays of an ``.npz``. Raises ``InputError`` when it is unreadable or lacks one of ``required``."""
     try:
-        content = np.load(path, allow_pickle=False)
-        if not isinstance(content, np.lib.npyio.NpzFile):
-            raise InputError(f"{path}: a single array, expected an .npz with {', '.join(required)}")
-        with content:
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if not isinstance(content, np.lib.npyio.NpzFile):
+                raise InputError(f"{path}: a single array, expected an .npz with {', '.join(required)}")
             arrays = {key: content[key] for key in content.files}
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (EOFError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except ValueError:
+        raise InputError(f"{path}: not an .npz of plain arrays") from None
+    except (EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: not a whole .npz file ({error})") from None
-    except ValueError as error:
-        raise (
-            error if isinstance(error, InputError) else InputError(f"{path}: not an .npz of plain arrays")
-        ) from None
     lacking = [key for key in required if key not in arrays]
     if lacking:
         raise InputError(f"{path}: no array {some(lacking)}; it holds {some(sorted(arrays)) or 'none'}")
@@ -139,9 +139,7 @@ def concatenate(parts: Sequence[Detections], order: Sequence[str]) -> Detections
         raise InputError(f"detections: {some(unknown)} not among the {len(order)} images asked for")
     keys = {tuple(sorted(part.extra)) for part in parts}
     if len(keys) > 1:
-        raise InputError(
-            f"detections: the parts hold different arrays: {some(sorted(str(each) for each in keys))}"
-        )
+        raise InputError(f"detections: the parts hold different arrays: {some(sorted(str(each) for each in keys))}")
     if not parts:
         return Detections((), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
 
@@ -164,9 +162,9 @@ def write_texts(folder: Path, detections: Detections) -> None:
     """Write the result text of the WIDER FACE tools: ``<folder>/<event>/<stem>.txt`` for every image.
 
     Line 1 is the stem, line 2 the number of rows, then ``x y w h score`` and a blank per row. Whole
-    coordinates are written without a point; every number reads back as the same float64, and a score that
-    stands for the shortest digits of a float32 gets these digits. The folder appears whole and replaces an
-    older one.
+    coordinates are written without a point; every number reads back as the same float64, and a score between 0
+    and 1 that stands for the shortest digits of a float32 gets these digits. The folder appears whole and
+    replaces an older one.
     """
     boxes, scores = detections.boxes.tolist(), detections.scores.tolist()
     offsets = detections.offsets.tolist()
@@ -202,9 +200,7 @@ def read_texts(folder: Path, strict: bool = True) -> Detections:
     """
     paths = sorted(folder.glob("*/*.txt"))
     if not paths:
-        raise InputError(
-            f"{folder}: no result text <event>/<image>.txt in it; give the folder that holds the events"
-        )
+        raise InputError(f"{folder}: no result text <event>/<image>.txt in it; give the folder that holds the events")
     names: list[str] = []
     counts: list[int] = []
     values: list[float] = []
@@ -226,8 +222,7 @@ def read_texts(folder: Path, strict: bool = True) -> Detections:
             boxes=np.ascontiguousarray(table[:, :4]),
             scores=np.ascontiguousarray(table[:, 4]),
             notes=tuple(
-                f"{len(odd)} of {len(names)} result texts {oddity}: {some(odd)}"
-                for oddity, odd in oddities.items()
+                f"{len(odd)} of {len(names)} result texts {oddity}: {some(odd)}" for oddity, odd in oddities.items()
             ),
         )
     except InputError as error:
@@ -272,15 +267,12 @@ def _count_oddity(path: Path, lines: Sequence[str], strict: bool) -> str | None:
 def _row_values(path: Path, lines: Sequence[str]) -> list[float]:
     rows = [line.rstrip().split(" ") for line in lines[2:]]
     try:
-        values = [float(word) for row in rows for word in row]
+        if all(len(row) == 5 for row in rows):
+            return [float(word) for row in rows for word in row]
     except ValueError:
-        values = []
-    if any(len(row) != 5 for row in rows) or len(values) != 5 * len(rows):
-        number, line = next((n, line) for n, line in enumerate(lines[2:], start=3) if not _is_row(line))
-        raise InputError(
-            f"{path}, line {number}: found {line!r}, expected five numbers x y w h score, one blank between"
-        )
-    return values
+        pass
+    number, line = next((n, line) for n, line in enumerate(lines[2:], start=3) if not _is_row(line))
+    raise InputError(f"{path}, line {number}: found {line!r}, expected five numbers x y w h score, one blank between")
 
 
 def _is_row(line: str) -> bool:

@@ -19,8 +19,8 @@ _INTERPOLATIONS = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR}
 class RetinaFaceRecipe:
     """The recipe at one size.
 
-    The outputs it decodes are the network's: ``loc`` ``(P, 4)``, ``conf`` ``(P, 2)`` after softmax with the face second,
-    ``landms`` ``(P, 10)``, float32, P the number of priors of the input.
+    The outputs it decodes are the network's: ``loc`` ``(P, 4)``, ``conf`` ``(P, 2)`` after softmax with the face
+    second, ``landms`` ``(P, 10)``, float32, P the number of priors of the input.
     """
 
     settings: RetinaFaceSettings
@@ -35,7 +35,9 @@ class RetinaFaceRecipe:
             # The published code resizes float32 pixels: linear interpolation must not round to whole grey levels.
             source = image if options.interpolation == "nearest" else image.astype(np.float32)
             if round(min(image.shape[:2]) * scale) < 1:
-                raise InputError(f"an image of {image.shape[1]}×{image.shape[0]} px scaled to {self.size} has no pixels left")
+                raise InputError(
+                    f"an image of {image.shape[1]}×{image.shape[0]} px scaled to {self.size} has no pixels left"
+                )
             interpolation = _INTERPOLATIONS[options.interpolation]
             image = cv2.resize(source, None, fx=scale, fy=scale, interpolation=interpolation)
         height, width = image.shape[:2]
@@ -65,9 +67,10 @@ class RetinaFaceRecipe:
     def decode(self, outputs: Sequence[np.ndarray], placement: Placement) -> dict[str, np.ndarray]:
         """Detections of one image, by falling score.
 
-        Returns ``boxes`` ``(n, 4)`` float64 x, y, w, h, whole numbers as the result text holds them; ``scores`` ``(n,)``
-        float64, the value that the text's shortest float32 digits stand for; ``corners`` ``(n, 4)`` float32 x1, y1, x2, y2
-        before truncation; ``landmarks`` ``(n, 5, 2)`` float32. Pixels of the original image, not clipped to it.
+        Returns ``boxes`` ``(n, 4)`` float64 x, y, w, h, whole numbers as the result text holds them; ``scores``
+        ``(n,)`` float64, the value that the text's shortest float32 digits stand for; ``corners`` ``(n, 4)`` float32
+        x1, y1, x2, y2 before truncation; ``landmarks`` ``(n, 5, 2)`` float32. Pixels of the original image, not
+        clipped to it.
 
         Raises ``InputError`` when an output has another shape or a kept row is not finite.
         """
@@ -92,7 +95,7 @@ class RetinaFaceRecipe:
         kept = nms(corners, faces[rows], options.nms_threshold)[: options.keep_top_k]
         corners, landmarks, scores = corners[kept], landmarks[kept], faces[rows[kept]]
 
-        whole = np.trunc(corners.astype(np.float64))
+        whole = np.trunc(corners.astype(np.float64)) + 0.0  # no negative zeros: a text could not keep them
         return {
             "boxes": np.concatenate([whole[:, :2], whole[:, 2:] - whole[:, :2]], axis=1),
             "scores": np.array([float(str(score)) for score in scores], dtype=np.float64),

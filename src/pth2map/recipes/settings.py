@@ -35,8 +35,8 @@ class RetinaFacePreprocess(Section):
     """How an image becomes the input of RetinaFace."""
 
     resize: Literal["long_side", "none"] = Field(
-        description="long_side: scale so that the longer side is the variant's size, small images enlarged; none: keep the "
-        "image as it is (size `native`)"
+        description="long_side: scale so that the longer side is the variant's size, small images enlarged; none: keep "
+        "the image as it is (size `native`)"
     )
     interpolation: Literal["nearest", "linear"] = Field(
         default="nearest", description="OpenCV's interpolation of the resize; unused with `resize: none`"

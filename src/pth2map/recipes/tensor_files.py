@@ -1,11 +1,11 @@
 """Tensor files of the RetinaFace route over files: what a vendor's runner reads and writes for one image.
 
-Inputs: ``prep/<stem>.npy``, ``(1, 3, H, W)`` float32 in C order, and ``prep_info/<event>/<stem>.bin``, the scale as four
-bytes float32. Outputs: raw float32 ``<stem>_0.bin`` landmarks, ``<stem>_1.bin`` scores, ``<stem>_2.bin`` boxes: the
-numbering of the published scripts. Names carry the stem alone, so stems must be distinct in a shard.
+Inputs: ``prep/<stem>.npy``, ``(1, 3, H, W)`` float32 in C order, and ``prep_info/<event>/<stem>.bin``, the scale as
+four bytes float32. Outputs: raw float32 ``<stem>_0.bin`` landmarks, ``<stem>_1.bin`` scores, ``<stem>_2.bin`` boxes:
+the numbering of the published scripts. Names carry the stem alone, so stems must be distinct in a dataset.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,7 +26,9 @@ def check_stems(names: Sequence[str]) -> None:
             clashes.append(f"{seen[stem]} and {name}")
         seen[stem] = name
     if clashes:
-        raise InputError(f"images share a file name, which tensor files cannot tell apart: {some(clashes)}; use route: stream")
+        raise InputError(
+            f"images share a file name, which tensor files cannot tell apart: {some(clashes)}; use route: stream"
+        )
 
 
 def write_input(folder: Path, name: str, tensor: np.ndarray, placement: Placement) -> None:
@@ -71,7 +73,7 @@ def write_outputs(folder: Path, name: str, output_names: Sequence[str], outputs:
         (folder / f"{stem}_{number}.bin").write_bytes(np.ascontiguousarray(output, dtype="<f4").tobytes())
 
 
-def read_outputs(folder: Path, name: str, shapes: dict[str, tuple[int, ...]]) -> list[np.ndarray]:
+def read_outputs(folder: Path, name: str, shapes: Mapping[str, tuple[int, ...]]) -> list[np.ndarray]:
     """The outputs of one image in the order and shapes of ``shapes`` (name → shape), float32."""
     stem = PurePosixPath(name).name
     outputs = []
@@ -83,6 +85,8 @@ def read_outputs(folder: Path, name: str, shapes: dict[str, tuple[int, ...]]) ->
             raise InputError(f"{path}: {error.strerror}; the engine wrote no output {output_name} for {name}") from None
         expected = int(np.prod(shape)) * 4
         if len(content) != expected:
-            raise InputError(f"{path}: {len(content)} bytes, expected {expected} for output {output_name} {shape} of {name}")
+            raise InputError(
+                f"{path}: {len(content)} bytes, expected {expected} for output {output_name} {shape} of {name}"
+            )
         outputs.append(np.frombuffer(content, dtype="<f4").reshape(shape))
     return outputs

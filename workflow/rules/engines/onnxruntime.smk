@@ -27,6 +27,8 @@ rule stream_onnxruntime:
         size=size_of,
         batch=batch_of,
         code=code("stream"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: detect in shard {wildcards.shard}"
     shell:
         "python {input.script:q} --kind onnxruntime --graph {input.graph:q} --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
@@ -59,6 +61,8 @@ rule infer_onnxruntime:
         options=session_json,
         batch=batch_of,
         code=code("infer_files"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: infer shard {wildcards.shard}"
     shell:
         "python {input.script:q} --kind onnxruntime --graph {input.graph:q} --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --inputs {input.inputs:q}"

@@ -1,0 +1,172 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pth2map.config.load import load_config
+from pth2map.files.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def load(**changes):
+    """The project's config with values at dotted paths replaced; ``DROP`` removes a key."""
+    values = copy.deepcopy(CONFIG)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        block = values
+        for parent in parents:
+            block = block[parent]
+        if value is DROP:
+            del block[last]
+        else:
+            block[last] = value
+    return load_config(values, ROOT)
+
+
+DROP = object()
+
+
+def test_the_shipped_config_is_right():
+    config = load()
+    assert list(config.models) == ["retinaface", "retinaface_native"]
+    assert config.models["retinaface"].recipe.decode.nms_threshold == 0.4
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"modles": {}},
+            "modles: unknown key; did you mean models? allowed: datasets, engines, files, models, tensor_shards",
+        ),
+        ({"models__retinaface__datset": "x"}, "models.retinaface.datset: unknown key; did you mean dataset?"),
+        (
+            {"models__retinaface__dataset": "widreface"},
+            "models.retinaface.dataset: found 'widreface'; did you mean widerface?",
+        ),
+        (
+            {"models__retinaface__network": "retinaface_mobilnet025"},
+            "models.retinaface.network: found 'retinaface_mobilnet025'; did you mean retinaface_mobilenet025?",
+        ),
+        (
+            {"models__retinaface__engines": ["onnxruntime", "torchscrip"]},
+            "models.retinaface.engines[1]: found 'torchscrip'; did you mean torchscript?",
+        ),
+        (
+            {"models__retinaface__headline__variant": "1000-fp32-b8"},
+            "models.retinaface.headline.variant: found '1000-fp32-b8'; did you mean 1000-fp32-b1?",
+        ),
+        (
+            {"models__retinaface__headline__engine": "ascend"},
+            "models.retinaface.headline.engine: found 'ascend'; allowed: onnxruntime, torchscript",
+        ),
+        ({"models__retinaface__headline": DROP}, "models.retinaface.headline: missing; the block offers 2 points"),
+        (
+            {"models__retinaface__weights": "retinaface_mobilenet"},
+            "models.retinaface.weights: found 'retinaface_mobilenet'; did you mean retinaface_mobilenet025?",
+        ),
+        (
+            {"models__retinaface__weights": {"path": "no/such.pth"}},
+            "models.retinaface.weights.path: no such file: no/such.pth",
+        ),
+        ({"models__retinaface__weights": 3}, "models.retinaface.weights: found 3; expected text, or a block of keys"),
+        ({"models__retinaface__network": DROP}, "models.retinaface.network: missing; this key is required"),
+        ({"models__retinaface": [1]}, "models.retinaface: found [1]; expected a block of keys"),
+        (
+            {"models__retinaface__recipe__preprocess__interpolation": "neares"},
+            "models.retinaface.recipe.preprocess.interpolation: found 'neares'; did you mean nearest?",
+        ),
+        (
+            {"models__retinaface__recipe__decode__nms_threshold": 1.4},
+            "models.retinaface.recipe.decode.nms_threshold: found 1.4; input should be less than or equal to 1",
+        ),
+        (
+            {"models__retinaface__recipe__preprocess__pad_value": "0"},
+            "models.retinaface.recipe.preprocess.pad_value: found '0'; expected a whole number",
+        ),
+        (
+            {"models__retinaface__variants__sizes": ["big"]},
+            "models.retinaface.variants.sizes[0]: found 'big'; expected a whole number, or pixels, WxH or native",
+        ),
+        (
+            {"models__retinaface__variants__precisions": ["fp16"]},
+            "models.retinaface.variants.precisions[0]: found 'fp16'; did you mean fp32?",
+        ),
+        (
+            {"models__retinaface__variants__sizes": ["native"], "models__retinaface__headline": DROP},
+            "models.retinaface.variants.sizes: native does not go with recipe.preprocess.resize: long_side",
+        ),
+        (
+            {"models__retinaface_native__export__dynamic": ["batch"]},
+            "models.retinaface_native.export.dynamic: size native needs height and width to be dynamic",
+        ),
+        (
+            {"models__retinaface_native__variants__batches": [1, 4]},
+            "models.retinaface_native.variants.batches: images of different sizes (native) cannot share a batch",
+        ),
+        (
+            {"engines__onnxruntime__kind": "onnxrt"},
+            "engines.onnxruntime.kind: found 'onnxrt'; did you mean onnxruntime?",
+        ),
+        ({"engines__onnxruntime__kind": DROP}, "engines.onnxruntime.kind: missing"),
+        ({"engines__torchscript__route": "file"}, "engines.torchscript.route: found 'file'; did you mean files?"),
+        (
+            {"engines__torchscript__threads": 0},
+            "engines.torchscript.threads: found 0; input should be greater than or equal to 1",
+        ),
+        ({"datasets__widerface__root": "/no/such"}, "datasets.widerface.root: /no/such is not a folder"),
+        (
+            {"datasets__widerface__subset": {"list": "none.txt"}},
+            "datasets.widerface.subset.list: no such file: none.txt",
+        ),
+        ({"datasets__widerface__subset": {}}, "datasets.widerface.subset: give either first or list"),
+        (
+            {"datasets__widerface__root": "${PTH2MAP_NO}/x"},
+            "needs the environment variable PTH2MAP_NO, which is not set",
+        ),
+        ({"models": None}, "models: found None; expected a block of keys"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_key_path(changes, sentence):
+    with pytest.raises(InputError) as error:
+        load(**changes)
+    assert f"\n  {sentence}" in str(error.value) or sentence in str(error.value).splitlines()[1]
+
+
+def test_all_errors_come_at_once():
+    with pytest.raises(InputError, match="the config has 2 errors"):
+        load(models__retinaface__datset=1, engines__onnxruntime__threads="four")
+
+
+def test_names_must_be_fit_for_paths():
+    with pytest.raises(InputError, match="letters, digits and _, a letter first"):
+        load(**{"models__my model": CONFIG["models"]["retinaface"]})
+
+
+def test_environment_variables_are_put_in(monkeypatch, tmp_path):
+    for folder in ("wider/WIDER_val/images", "wider/ground_truth"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.setenv("SOME_MIRROR", str(tmp_path))
+    assert load(datasets__widerface__root="${SOME_MIRROR}/wider").datasets["widerface"].root == f"{tmp_path}/wider"
+
+
+def test_paths_are_looked_for_below_the_workflow_too(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    config = load(datasets__widerface__subset={"list": "config/lists/widerface_smoke.txt"})
+    assert Path(config.datasets["widerface"].subset.list) == ROOT / "config/lists/widerface_smoke.txt"
+    (tmp_path / "config/lists").mkdir(parents=True)
+    (tmp_path / "config/lists/widerface_smoke.txt").write_text("")
+    config = load(datasets__widerface__subset={"list": "config/lists/widerface_smoke.txt"})
+    assert config.datasets["widerface"].subset.list == "config/lists/widerface_smoke.txt"
+
+
+@pytest.mark.parametrize("overlay", sorted(p.name for p in (ROOT / "config").glob("*.yaml") if p.name != "config.yaml"))
+def test_overlays_are_right(overlay, mirror, monkeypatch):
+    from snakemake.utils import update_config  # noqa: PLC0415  (the merge that Snakemake does)
+
+    values = copy.deepcopy(CONFIG)
+    update_config(values, yaml.safe_load((ROOT / "config" / overlay).read_text()))
+    load_config(values, ROOT)

@@ -1,0 +1,60 @@
+import pytest
+
+from pth2map.files import code
+from pth2map.files.code import code_hash
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A command that uses one module of two, which uses another."""
+    monkeypatch.setattr(code, "_SOURCE", tmp_path)
+    for cached in (code._parsed, code._tree_hash, code._imports):
+        cached.cache_clear()
+    package = tmp_path / "pth2map"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "used.py").write_text("from pth2map.deeper import g\n\ndef f():\n    return g()\n")
+    (package / "deeper.py").write_text('"""Doc."""\n\ndef g():\n    """Doc."""\n    return 1\n')
+    (package / "unused.py").write_text("X = 1\n")
+    (tmp_path / "_beside.py").write_text("Y = 1\n")
+    (tmp_path / "command.py").write_text("import _beside\nfrom pth2map import used\n\nused.f()\n")
+    return tmp_path
+
+
+def hash_after(project, file, content, *modules):
+    (project / file).write_text(content)
+    for cached in (code._parsed, code._tree_hash, code._imports):
+        cached.cache_clear()
+    return code_hash(project / "command.py", *modules)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("pth2map/deeper.py", "def g():\n    return 2\n"),
+        ("pth2map/used.py", "def f():\n    return 1\n"),
+        ("_beside.py", "Y = 2\n"),
+        ("command.py", "from pth2map import used\n\nused.f()\n"),
+    ],
+)
+def test_what_the_command_uses_changes_the_hash(project, file, content):
+    before = code_hash(project / "command.py")
+    assert hash_after(project, file, content) != before
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("pth2map/unused.py", "X = 2\n"),
+        ("pth2map/deeper.py", '"""Other."""\n\n\ndef g():  # why\n    """Other."""\n    return (1)\n'),
+    ],
+)
+def test_what_it_does_not_use_and_comments_do_not(project, file, content):
+    before = code_hash(project / "command.py")
+    assert hash_after(project, file, content) == before
+
+
+def test_a_module_chosen_at_run_time_counts_when_named(project):
+    before = code_hash(project / "command.py", "pth2map.unused")
+    assert before != code_hash(project / "command.py")
+    assert hash_after(project, "pth2map/unused.py", "X = 2\n", "pth2map.unused") != before

@@ -1,0 +1,240 @@
+"""The whole road on 24 real images: every engine, both routes, both protocols."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pth2map.datasets.widerface import read_ground_truth
+from pth2map.evaluation.widerface import evaluate
+from pth2map.recipes.detections import Detections, load_detections, read_texts
+
+from .conftest import ROOT, Run, run_snakemake
+
+OVERLAY = """
+engines:
+  onnxruntime_files: {kind: onnxruntime, route: files, threads: 1}
+  torchscript_files: {kind: torchscript, route: files, threads: 1}
+models:
+  retinaface:
+    engines: [onnxruntime, onnxruntime_files, torchscript, torchscript_files]
+  retinaface_native:
+    engines: [onnxruntime, onnxruntime_files, torchscript]
+datasets:
+  widerface: {shards: 3}
+tensor_shards: 1
+"""
+POINTS = [
+    ("retinaface", "onnxruntime", "1000-fp32-b1"),
+    ("retinaface", "onnxruntime_files", "1000-fp32-b1"),
+    ("retinaface", "torchscript", "1000-fp32-b1"),
+    ("retinaface", "torchscript_files", "1000-fp32-b1"),
+    ("retinaface_native", "onnxruntime", "native-fp32-b1"),
+    ("retinaface_native", "onnxruntime_files", "native-fp32-b1"),
+    ("retinaface_native", "torchscript", "native-fp32-b1"),
+]
+RECIPES = {"retinaface": "a1000", "retinaface_native": "orig"}
+
+
+@pytest.fixture(scope="module")
+def smoke(mirror, tmp_path_factory) -> tuple[Path, Run]:
+    """A folder in which every point has been made."""
+    folder = tmp_path_factory.mktemp("smoke run")  # with a blank in its name
+    (folder / "routes.yaml").write_text(OVERLAY)
+    targets = [f"results/{'/'.join(point)}/map.json" for point in POINTS]
+    targets += [f"results/{model}/map.txt" for model in RECIPES]
+    run = run_snakemake(
+        ROOT,
+        folder,
+        "--configfile",
+        ROOT / "config/smoke.yaml",
+        "routes.yaml",
+        "--",
+        *targets,
+        PTH2MAP_MIRROR=str(mirror),
+    )
+    assert run.status == 0, run.output
+    return folder, run
+
+
+def point_folder(folder: Path, point: tuple[str, str, str]) -> Path:
+    return folder / "results" / "/".join(point)
+
+
+@pytest.mark.parametrize("point", POINTS, ids="-".join)
+def test_ap_is_that_of_the_upstream_detections_on_these_images(smoke, point, golden, mirror):
+    folder, _ = smoke
+    result = json.loads((point_folder(folder, point) / "map.json").read_text())
+    arrays = np.load(golden / "retinaface_wider_subset" / "arrays.npz")
+    recipe = RECIPES[point[0]]
+    everything = Detections(
+        tuple(map(str, arrays["names"])),
+        arrays[f"{recipe}_counts"].astype(np.int64),
+        arrays[f"{recipe}_boxes"].astype(np.float64),
+        arrays[f"{recipe}_scores"],
+    )
+    ours = load_detections(point_folder(folder, point) / "detections/detections.npz")
+    truth = read_ground_truth(mirror / "widerface-mini/ground_truth").subset(ours.names)
+    upstream = evaluate(only(everything, ours.names), truth).ap
+    assert result["images"] == 24
+    assert result["metrics"] == pytest.approx(upstream, abs=0.002)
+
+
+def only(detections: Detections, names: tuple[str, ...]) -> Detections:
+    place = {name: number for number, name in enumerate(detections.names)}
+    rows = [np.arange(detections.offsets[place[name]], detections.offsets[place[name] + 1]) for name in names]
+    chosen = np.concatenate(rows)
+    counts = np.array([len(row) for row in rows])
+    return Detections(names, counts, detections.boxes[chosen], detections.scores[chosen])
+
+
+@pytest.mark.parametrize(
+    ("stream", "files"),
+    [(POINTS[0], POINTS[1]), (POINTS[2], POINTS[3]), (POINTS[4], POINTS[5])],
+    ids=lambda point: "-".join(point),
+)
+def test_both_routes_give_identical_detections(smoke, stream, files):
+    folder, _ = smoke
+    paths = [point_folder(folder, point) / "detections/detections.npz" for point in (stream, files)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_the_file_route_leaves_no_tensor_behind(smoke):
+    folder, _ = smoke
+    assert not [path for path in (folder / "scratch").rglob("*") if path.suffix in {".npy", ".bin"}]
+
+
+def test_text_and_binary_give_the_same_ap(smoke, mirror):
+    folder, _ = smoke
+    detections = point_folder(folder, POINTS[0]) / "detections"
+    binary = load_detections(detections / "detections.npz")
+    text = read_texts(detections / "text")
+    truth = read_ground_truth(mirror / "widerface-mini/ground_truth").subset(binary.names)
+    assert evaluate(text, truth).ap == pytest.approx(evaluate(binary, truth).ap, abs=1e-12)
+    assert text.content_hash() == binary.content_hash()
+
+
+def test_detections_have_the_promised_layout(smoke):
+    folder, _ = smoke
+    arrays = np.load(point_folder(folder, POINTS[0]) / "detections/detections.npz")
+    rows = int(arrays["counts"].sum())
+    shapes = {name: (arrays[name].dtype.kind, arrays[name].shape) for name in arrays.files}
+    assert shapes == {
+        "names": ("U", (24,)),
+        "counts": ("i", (24,)),
+        "boxes": ("f", (rows, 4)),
+        "scores": ("f", (rows,)),
+        "corners": ("f", (rows, 4)),
+        "landmarks": ("f", (rows, 5, 2)),
+    }
+    assert arrays["boxes"].dtype == arrays["scores"].dtype == np.float64
+    assert arrays["names"][0] == "0--Parade/0_Parade_marchingband_1_404"
+
+
+def test_the_headline_is_the_named_point(smoke):
+    folder, _ = smoke
+    for point in (POINTS[0], POINTS[4]):
+        for name in ("map.txt", "map.json"):
+            assert (folder / "results" / point[0] / name).read_bytes() == (
+                point_folder(folder, point) / name
+            ).read_bytes()
+
+
+def test_the_result_says_how_it_came_about(smoke):
+    folder, _ = smoke
+    result = json.loads((folder / "results/retinaface/map.json").read_text())
+    assert {key: result[key] for key in ("model", "engine", "variant", "dataset", "full_dataset")} == {
+        "model": "retinaface",
+        "engine": "onnxruntime",
+        "variant": "1000-fp32-b1",
+        "dataset": "widerface",
+        "full_dataset": False,
+    }
+    assert result["hashes"]["weights"] == "2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220"
+    assert sorted(result["hashes"]) == ["code", "config", "detections", "ground_truth", "images", "weights"]
+    for part in ("1000×1000", "24 of 366 images", "not comparable with published", "IoU 0.5", "1,000 thresholds"):
+        assert part in result["protocol"]
+    for clause in result["protocol"].split("; not comparable")[0].split("; "):
+        assert clause in (folder / "results/retinaface/map.txt").read_text()
+    where = json.loads((point_folder(folder, POINTS[0]) / "provenance.json").read_text())
+    assert where["rehearsal"] is False
+    assert where["packages"]["onnxruntime"]
+    assert str(folder) not in json.dumps(result)
+
+
+def test_every_graph_was_held_to_pytorch_on_real_images(smoke):
+    folder, _ = smoke
+    for model in RECIPES:
+        parity = json.loads((folder / "results" / model / "export/parity.json").read_text())
+        assert sorted(parity) == ["onnx", "torchscript"]
+        for check in parity.values():
+            assert check["images"] == 3
+            for output in check["outputs"].values():
+                assert output["max_abs"] <= 5e-4
+                assert output["cosine"] == pytest.approx(1, abs=1e-9)
+
+
+def test_the_picture_is_a_picture(smoke):
+    folder, _ = smoke
+    assert (point_folder(folder, POINTS[0]) / "precision_recall.png").read_bytes().startswith(b"\x89PNG")
+    curves = np.load(point_folder(folder, POINTS[0]) / "precision_recall.npz")["curves"]
+    assert curves.shape == (3, 1000, 2)
+
+
+def again(folder: Path, mirror: Path, *arguments: str | Path, **environment: str) -> Run:
+    return run_snakemake(
+        ROOT,
+        folder,
+        *("--configfile", ROOT / "config/smoke.yaml", "routes.yaml"),
+        *arguments,
+        PTH2MAP_MIRROR=str(mirror),
+        **environment,
+    )
+
+
+def test_a_second_call_does_nothing(smoke, mirror):
+    folder, _ = smoke
+    run = again(folder, mirror, "--", "results/retinaface/map.txt", "results/retinaface_native/map.txt")
+    assert run.status == 0
+    assert "Nothing to be done" in run.output
+
+
+@pytest.mark.parametrize(
+    ("overlay", "rerun"),
+    [
+        (
+            "{models: {retinaface: {recipe: {decode: {nms_threshold: 0.3}}}}}",
+            {"stream_onnxruntime": 3, "gather_detections": 1, "score_point": 1, "report_headline": 1},
+        ),
+        (
+            "{models: {retinaface: {recipe: {preprocess: {pad_value: 1}}}}}",
+            {
+                **{"check_export": 2, "collect_parity": 1, "stream_onnxruntime": 3, "gather_detections": 1},
+                **{"score_point": 1, "report_headline": 1},
+            },
+        ),
+        ("{models: {retinaface_native: {recipe: {decode: {nms_threshold: 0.3}}}}}", {}),
+        ("{engines: {torchscript: {threads: 2}}}", {}),
+        ("{files: {retinaface_mobilenet025: {urls: []}}}", {}),
+    ],
+    ids=["a decode key", "a preprocess key", "another model", "another engine", "an address"],
+)
+def test_a_changed_key_reruns_just_what_depends_on_it(smoke, mirror, tmp_path, overlay, rerun):
+    folder, _ = smoke
+    (tmp_path / "change.yaml").write_text(overlay)
+    run = again(folder, mirror, tmp_path / "change.yaml", "-n", "--", "results/retinaface/map.txt")
+    assert run.status == 0, run.output
+    assert run.jobs == rerun
+
+
+def test_the_file_route_reruns_just_its_decode(smoke, mirror, tmp_path):
+    folder, _ = smoke
+    (tmp_path / "change.yaml").write_text("{models: {retinaface: {recipe: {decode: {nms_threshold: 0.3}}}}}")
+    target = "results/retinaface/onnxruntime_files/1000-fp32-b1/map.txt"
+    run = again(folder, mirror, tmp_path / "change.yaml", "-n", "--", target)
+    # The tensor files are gone by now, so a new decode needs them again; nothing is exported or checked anew.
+    assert run.jobs == {
+        **{"prepare_shard": 3, "infer_onnxruntime": 3, "decode_shard": 3},
+        **{"gather_detections": 1, "score_point": 1},
+    }

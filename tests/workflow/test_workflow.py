@@ -1,0 +1,181 @@
+"""What the workflow does besides running: targets, errors, use from elsewhere, reruns after a change of code."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, copy_project, run_snakemake
+
+SMOKE = ("--configfile", ROOT / "config/smoke.yaml")
+
+
+def documented_targets() -> list[str]:
+    """Targets that README and docs name, with real names in them."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    found = {target for page in pages for target in re.findall(r"(?<=[\s`])results/[\w./-]+", page.read_text())}
+    return sorted(target for target in found if "." in target.rsplit("/", 1)[1])
+
+
+@pytest.mark.parametrize("target", documented_targets())
+def test_every_documented_target_is_offered(target, mirror, tmp_path):
+    run = run_snakemake(ROOT, tmp_path, *SMOKE, "-n", "--", target, PTH2MAP_MIRROR=str(mirror))
+    assert run.status == 0, run.output
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("results/retinafce/map.txt", "unknown model 'retinafce'; did you mean retinaface?"),
+        (
+            "results/retinaface/onnxruntime/640-fp32-b1/map.txt",
+            "model retinaface has no variant '640-fp32-b1'; did you mean 1000-fp32-b1?",
+        ),
+        (
+            "results/retinaface/ascend/1000-fp32-b1/map.json",
+            "model retinaface is not offered on engine 'ascend'; allowed: onnxruntime, torchscript",
+        ),
+    ],
+)
+def test_a_target_that_is_not_offered_is_named(target, sentence, mirror, tmp_path):
+    run = run_snakemake(ROOT, tmp_path, *SMOKE, "--", target, PTH2MAP_MIRROR=str(mirror))
+    assert run.status != 0
+    assert sentence in run.output
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_wrong_config_is_refused_before_any_job(mirror, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("{models: {retinaface: {datset: x}}, engines: {onnxruntime: {threads: four}}}")
+    run = run_snakemake(
+        ROOT, tmp_path, *SMOKE, "wrong.yaml", "--", "results/retinaface/map.txt", PTH2MAP_MIRROR=str(mirror)
+    )
+    assert run.status != 0
+    assert "the config has 2 errors" in run.output
+    assert "models.retinaface.datset: unknown key; did you mean dataset?" in run.output
+    assert "engines.onnxruntime.threads: found 'four'; expected a whole number" in run.output
+    assert not (tmp_path / "results").exists()
+
+
+def test_what_is_missing_is_named_before_any_job(tmp_path):
+    run = run_snakemake(ROOT, tmp_path, "--", "results/retinaface/map.txt", PTH2MAP_MIRROR=None)
+    assert run.status != 0
+    assert (
+        "PTH2MAP_MIRROR names no mirror folder; put it at data/weights" in run.output
+        or "no folder data/widerface" in run.output
+    )
+    run = run_snakemake(ROOT, tmp_path, *SMOKE, "--", "results/retinaface/map.txt", PTH2MAP_MIRROR=None)
+    assert "needs the environment variable PTH2MAP_MIRROR, which is not set" in run.output
+
+
+def test_parsing_the_workflow_imports_no_torch(mirror, tmp_path):
+    for name in ("torch", "onnx", "onnxruntime", "cv2", "scipy", "matplotlib"):
+        (tmp_path / "traps" / name).mkdir(parents=True)
+        (tmp_path / "traps" / name / "__init__.py").write_text(f"raise RuntimeError('{name} was imported')")
+    run = run_snakemake(
+        ROOT,
+        tmp_path,
+        *SMOKE,
+        "-n",
+        "--",
+        "results/retinaface/map.txt",
+        PTH2MAP_MIRROR=str(mirror),
+        PYTHONPATH=str(tmp_path / "traps"),
+    )
+    assert run.status == 0, run.output
+
+
+def test_the_workflow_as_a_module_of_another(mirror, tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        f"""
+configfile: "{ROOT}/config/config.yaml"
+
+module pth2map:
+    snakefile: "{ROOT}/Snakefile"
+    config: config
+
+use rule * from pth2map as detector_*
+
+rule mine:
+    input: "results/retinaface/onnxruntime/1000-fp32-b1/detections/detections.npz"
+    output: "mine.txt"
+    default_target: True
+    shell: "echo done > {{output}}"
+"""
+    )
+    run = run_snakemake(tmp_path, tmp_path, *SMOKE, PTH2MAP_MIRROR=str(mirror))
+    assert run.status == 0, run.output
+    assert (tmp_path / "mine.txt").read_text() == "done\n"
+
+
+def test_a_wrong_file_put_in_place_by_hand_is_refused_and_kept(mirror, tmp_path):
+    weights = tmp_path / "data/weights/retinaface/mobilenet0.25_Final.pth"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"\0" * 1789735)
+    run = run_snakemake(
+        ROOT, tmp_path, *SMOKE, "--", "results/retinaface/export/1000/model.onnx", PTH2MAP_MIRROR=str(mirror)
+    )
+    assert run.status != 0
+    assert "is not the declared file: its sha256 begins" in run.output
+    assert weights.read_bytes() == b"\0" * 1789735
+
+
+@pytest.fixture(scope="module")
+def project(mirror, tmp_path_factory) -> Path:
+    """A copy of the project with the smoke result made in it."""
+    folder = copy_project(tmp_path_factory.mktemp("project"))
+    run = run_snakemake(folder, folder, *SMOKE, "--", "results/retinaface/map.txt", PTH2MAP_MIRROR=str(mirror))
+    assert run.status == 0, run.output
+    return folder
+
+
+DETECT = {"stream_onnxruntime": 2, "gather_detections": 1, "score_point": 1, "report_headline": 1}
+SCORE = {"score_point": 1, "report_headline": 1}
+CHECK = {"check_export": 2, "collect_parity": 1}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "rerun"),
+    [
+        ("geometry/boxes.py", "iou <= iou_threshold", "iou < iou_threshold", {**CHECK, **DETECT}),
+        ("plots/precision_recall.py", "dpi=150", "dpi=100", SCORE),
+        ("export/parity.py", "max_abs=float(", "max_abs=1.0 * float(", {**CHECK, **DETECT}),
+        ("geometry/boxes.py", "# ", "# really: ", {}),
+    ],
+    ids=["the NMS", "the picture", "the parity check", "a comment"],
+)
+def test_changed_code_reruns_the_stages_that_use_it(project, mirror, file, old, new, rerun):
+    path = project / "src/pth2map" / file
+    before = path.read_text()
+    changed = before.replace(old, new) if old in before else before + "\n# a comment\n"
+    path.write_text(changed)
+    try:
+        run = run_snakemake(
+            project, project, *SMOKE, "-n", "--", "results/retinaface/map.txt", PTH2MAP_MIRROR=str(mirror)
+        )
+    finally:
+        path.write_text(before)
+    assert run.status == 0, run.output
+    assert run.jobs == rerun
+
+
+def test_a_moved_project_reruns_nothing_and_makes_the_same_result(project, mirror, tmp_path):
+    moved = tmp_path / "moved"
+    project.rename(moved)
+    try:
+        run = run_snakemake(moved, moved, *SMOKE, "-n", "--", "results/retinaface/map.txt", PTH2MAP_MIRROR=str(mirror))
+        assert run.jobs == {}, run.output
+    finally:
+        moved.rename(project)
+
+
+def test_equal_runs_give_equal_map_json(project, mirror, tmp_path):
+    """Other folder, other number of shards, same bytes."""
+    (tmp_path / "shards.yaml").write_text("{datasets: {widerface: {shards: 5}}}")
+    run = run_snakemake(
+        project, tmp_path, *SMOKE, "shards.yaml", "--", "results/retinaface/map.json", PTH2MAP_MIRROR=str(mirror)
+    )
+    assert run.status == 0, run.output
+    first, second = ((folder / "results/retinaface/map.json").read_bytes() for folder in (project, tmp_path))
+    assert first == second
+    assert json.loads(first)["metrics"]["easy"] > 0
