@@ -21,7 +21,7 @@ help:  ## this list
 setup: .venv/.installed  ## install everything into .venv (Python 3.11, CPU torch, hash-checked packages)
 
 # torch goes first and alone: with its CPU build in place nothing else pulls the CUDA packages.
-.venv/.installed: requirements.lock Makefile
+.venv/.installed: requirements.in requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "setting up .venv (about 1.5 GB, a minute or two) ..."
 	@rm -rf .venv

@@ -29,7 +29,10 @@ T = TypeVar("T")
 
 
 def main() -> None:
-    golden, mirror = (Path(os.environ[name]) for name in ("PTH2MAP_GOLDEN", "PTH2MAP_MIRROR"))
+    folders = [os.environ.get(name) for name in ("PTH2MAP_GOLDEN", "PTH2MAP_MIRROR")]
+    if not all(folders):
+        raise SystemExit("error: set PTH2MAP_GOLDEN and PTH2MAP_MIRROR to the folders of golden values and of data")
+    golden, mirror = map(Path, folders)
     truth = mirror / "widerface-ground-truth"
     ground_truth = read_ground_truth(truth)
     with np.load(golden / "widerface_eval/thflgg133/arrays.npz") as arrays:

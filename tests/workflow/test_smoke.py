@@ -92,7 +92,7 @@ def only(detections: Detections, names: tuple[str, ...]) -> Detections:
 @pytest.mark.parametrize(
     ("stream", "files"),
     [(POINTS[0], POINTS[1]), (POINTS[2], POINTS[3]), (POINTS[4], POINTS[5])],
-    ids=lambda point: "-".join(point),
+    ids="-".join,
 )
 def test_both_routes_give_identical_detections(smoke, stream, files):
     folder, _ = smoke
@@ -210,8 +210,12 @@ def test_a_second_call_does_nothing(smoke, mirror):
         (
             "{models: {retinaface: {recipe: {preprocess: {pad_value: 1}}}}}",
             {
-                **{"check_export": 2, "collect_parity": 1, "stream_onnxruntime": 3, "gather_detections": 1},
-                **{"score_point": 1, "report_headline": 1},
+                "check_export": 2,
+                "collect_parity": 1,
+                "stream_onnxruntime": 3,
+                "gather_detections": 1,
+                "score_point": 1,
+                "report_headline": 1,
             },
         ),
         ("{models: {retinaface_native: {recipe: {decode: {nms_threshold: 0.3}}}}}", {}),
@@ -235,6 +239,9 @@ def test_the_file_route_reruns_just_its_decode(smoke, mirror, tmp_path):
     run = again(folder, mirror, tmp_path / "change.yaml", "-n", "--", target)
     # The tensor files are gone by now, so a new decode needs them again; nothing is exported or checked anew.
     assert run.jobs == {
-        **{"prepare_shard": 3, "infer_onnxruntime": 3, "decode_shard": 3},
-        **{"gather_detections": 1, "score_point": 1},
+        "prepare_shard": 3,
+        "infer_onnxruntime": 3,
+        "decode_shard": 3,
+        "gather_detections": 1,
+        "score_point": 1,
     }

@@ -166,15 +166,15 @@ def write_texts(folder: Path, detections: Detections) -> None:
     and 1 that stands for the shortest digits of a float32 gets these digits. The folder appears whole and
     replaces an older one.
     """
-    boxes, scores = detections.boxes.tolist(), detections.scores.tolist()
     offsets = detections.offsets.tolist()
     with replacing_folder(folder) as temporary:
         for event in {name.split("/")[0] for name in detections.names}:
             (temporary / event).mkdir()
         for name, start, stop in zip(detections.names, offsets, offsets[1:], strict=False):
+            boxes, scores = detections.boxes[start:stop], detections.scores[start:stop]
             rows = [
                 f"{_digits(x)} {_digits(y)} {_digits(w)} {_digits(h)} {score!r} \n"
-                for (x, y, w, h), score in zip(boxes[start:stop], scores[start:stop], strict=True)
+                for (x, y, w, h), score in zip(boxes.tolist(), scores.tolist(), strict=True)
             ]
             text = f"{name.split('/')[1]}\n{stop - start}\n{''.join(rows)}"
             (temporary / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
@@ -203,18 +203,17 @@ def read_texts(folder: Path, strict: bool = True) -> Detections:
         raise InputError(f"{folder}: no result text <event>/<image>.txt in it; give the folder that holds the events")
     names: list[str] = []
     counts: list[int] = []
-    values: list[float] = []
+    tables: list[np.ndarray] = [np.zeros((0, 5))]
     oddities: dict[str, list[str]] = {}
     for path in paths:
         lines = _lines(path)
-        row_values = _row_values(path, lines)
+        tables.append(np.array(_row_values(path, lines), dtype=np.float64).reshape(-1, 5))
         names.append(_image_name(path, lines[0], strict))
-        counts.append(len(row_values) // 5)
-        values += row_values
+        counts.append(len(tables[-1]))
         oddity = _count_oddity(path, lines, strict)
         if oddity:
             oddities.setdefault(oddity, []).append(names[-1])
-    table = np.array(values, dtype=np.float64).reshape(-1, 5)
+    table = np.concatenate(tables)
     try:
         return Detections(
             names=tuple(names),
