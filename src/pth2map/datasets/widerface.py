@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 from scipy.io import loadmat
 
+from pth2map.files.arrays import expect_array, read_npz
 from pth2map.files.atomic import write_npz
 from pth2map.files.errors import InputError, some
 from pth2map.files.hashing import hash_arrays, hash_file
-from pth2map.recipes.detections import expect_array, read_npz
 
 SUBSETS = ("easy", "medium", "hard")
 OFFICIAL_IMAGES = 3226

@@ -38,6 +38,6 @@ def open_session(
     return cast(Session, engine.load(graph_path, tuple(output_names), engine.Options(**(options or {}))))
 
 
-def _require(name: str, allowed: Sequence[str], what: str) -> None:
+def _require(name: str, allowed: Sequence[str] | Mapping[str, Any], what: str) -> None:
     if name not in allowed:
-        raise InputError(f"unknown {what} {name!r}; {nearest(name, allowed)}")
+        raise InputError(f"unknown {what} {name!r}; {nearest(name, sorted(allowed))}")

@@ -1,8 +1,6 @@
 """Detections of a set of images: in memory, as ``.npz``, as the WIDER FACE result text."""
 
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pth2map.files.arrays import expect_array, read_npz
 from pth2map.files.atomic import replacing_folder, write_npz
 from pth2map.files.errors import InputError, some
 from pth2map.files.hashing import hash_arrays
@@ -76,13 +75,6 @@ class Detections:
         }
 
 
-def expect_array(what: str, array: np.ndarray, dtype: type, shape: tuple[int, ...]) -> None:
-    """Raise ``InputError`` unless ``array`` is of this dtype and shape."""
-    if array.dtype != dtype or array.shape != shape:
-        expected = f"{np.dtype(dtype)} {shape}"
-        raise InputError(f"{what} is {array.dtype} {array.shape}, expected {expected} for these images")
-
-
 def save_detections(path: Path, detections: Detections) -> None:
     """Write ``.npz`` with the keys names, counts, boxes, scores and those of ``extra``."""
     write_npz(path, **detections._arrays(), **detections.extra)
@@ -96,28 +88,6 @@ def load_detections(path: Path) -> Detections:
         return Detections(tuple(names.tolist()), counts, boxes, scores, arrays)
     except (InputError, TypeError) as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def read_npz(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
-    """All arrays of an ``.npz``. Raises ``InputError`` when it is unreadable or lacks one of ``required``."""
-    try:
-        with path.open("rb") as file:
-            content = np.load(file, allow_pickle=False)
-            if not isinstance(content, np.lib.npyio.NpzFile):
-                raise InputError(f"{path}: a single array, expected an .npz with {', '.join(required)}")
-            arrays = {key: content[key] for key in content.files}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except InputError:
-        raise
-    except ValueError:
-        raise InputError(f"{path}: not an .npz of plain arrays") from None
-    except (EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: not a whole .npz file ({error})") from None
-    lacking = [key for key in required if key not in arrays]
-    if lacking:
-        raise InputError(f"{path}: no array {some(lacking)}; it holds {some(sorted(arrays)) or 'none'}")
-    return arrays
 
 
 def concatenate(parts: Sequence[Detections], order: Sequence[str]) -> Detections:
