@@ -97,6 +97,10 @@ def session_json(wildcards):
     )
 
 
+def kind_of(wildcards):
+    return POINTS.engine(wildcards.engine).kind
+
+
 def threads_of(wildcards):
     return POINTS.engine(wildcards.engine).threads
 

@@ -3,7 +3,7 @@
 
 
 rule stream_onnxruntime:
-    """Read, preprocess, infer and decode the images of a shard in one pass with ONNX Runtime."""
+    """Read, preprocess, infer and decode the images of a shard in one pass."""
     input:
         script=script("stream"),
         graph=graph_of,
@@ -21,6 +21,7 @@ rule stream_onnxruntime:
         ENVIRONMENT
     threads: threads_of
     params:
+        kind=kind_of,
         network=network_of,
         options=session_json,
         recipe=recipe_json,
@@ -30,13 +31,13 @@ rule stream_onnxruntime:
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: detect in shard {wildcards.shard}"
     shell:
-        "python {input.script:q} --kind onnxruntime --graph {input.graph:q} --network {params.network}"
+        "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
         " --size {params.size} --batch {params.batch} --detections {output.detections:q} 2> {log:q}"
 
 
 rule infer_onnxruntime:
-    """Run the tensor files of a shard with ONNX Runtime."""
+    """Run the tensor files of a shard."""
     input:
         script=script("infer_files"),
         graph=graph_of,
@@ -57,6 +58,7 @@ rule infer_onnxruntime:
         ENVIRONMENT
     threads: threads_of
     params:
+        kind=kind_of,
         network=network_of,
         options=session_json,
         batch=batch_of,
@@ -64,6 +66,6 @@ rule infer_onnxruntime:
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: infer shard {wildcards.shard}"
     shell:
-        "python {input.script:q} --kind onnxruntime --graph {input.graph:q} --network {params.network}"
+        "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --inputs {input.inputs:q}"
         " --batch {params.batch} --outputs {output.outputs:q} 2> {log:q}"

@@ -1,69 +1,12 @@
-# TorchScript in a process of the workflow, with one pass (`route: stream`) or over tensor files (`route: files`).
+# TorchScript in a process of the workflow: the commands of ONNX Runtime with another kind.
 # Needs: an exported graph that passed its check, the dataset's index. Makes: detections or output files of a shard.
 
 
-rule stream_torchscript:
-    """Read, preprocess, infer and decode the images of a shard in one pass with TorchScript."""
-    input:
-        script=script("stream"),
-        graph=graph_of,
-        parity=parity_of,
-        index=index_of,
-    output:
-        detections="scratch/{model}/{engine}/{variant}/shards/{shard}/detections.npz",
-    log:
-        "logs/{model}/{engine}/{variant}/stream-{shard}.log",
-    benchmark:
-        "logs/{model}/{engine}/{variant}/stream-{shard}.benchmark.tsv"
+use rule stream_onnxruntime as stream_torchscript with:
     wildcard_constraints:
         engine=pattern(POINTS.engines_of("stream", "torchscript")),
-    conda:
-        ENVIRONMENT
-    threads: threads_of
-    params:
-        network=network_of,
-        options=session_json,
-        recipe=recipe_json,
-        size=size_of,
-        batch=batch_of,
-        code=code("stream"),
-    message:
-        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: detect in shard {wildcards.shard}"
-    shell:
-        "python {input.script:q} --kind torchscript --graph {input.graph:q} --network {params.network}"
-        " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
-        " --size {params.size} --batch {params.batch} --detections {output.detections:q} 2> {log:q}"
 
 
-rule infer_torchscript:
-    """Run the tensor files of a shard with TorchScript."""
-    input:
-        script=script("infer_files"),
-        graph=graph_of,
-        parity=parity_of,
-        index=index_of,
-        inputs="scratch/{model}/{engine}/{variant}/shards/{shard}/inputs",
-    output:
-        outputs=temp(
-            directory("scratch/{model}/{engine}/{variant}/shards/{shard}/outputs")
-        ),
-    log:
-        "logs/{model}/{engine}/{variant}/infer-{shard}.log",
-    benchmark:
-        "logs/{model}/{engine}/{variant}/infer-{shard}.benchmark.tsv"
+use rule infer_onnxruntime as infer_torchscript with:
     wildcard_constraints:
         engine=pattern(POINTS.engines_of("files", "torchscript")),
-    conda:
-        ENVIRONMENT
-    threads: threads_of
-    params:
-        network=network_of,
-        options=session_json,
-        batch=batch_of,
-        code=code("infer_files"),
-    message:
-        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: infer shard {wildcards.shard}"
-    shell:
-        "python {input.script:q} --kind torchscript --graph {input.graph:q} --network {params.network}"
-        " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --inputs {input.inputs:q}"
-        " --batch {params.batch} --outputs {output.outputs:q} 2> {log:q}"
