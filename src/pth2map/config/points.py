@@ -145,6 +145,10 @@ class Points:
         """Names of the engines of a route, and of a kind if one is given."""
         return [n for n, e in self.config.engines.items() if e.route == route and kind in (None, e.kind)]
 
+    def engines_of_kind(self, kind: str) -> list[str]:
+        """Names of the engines of a kind, whatever their route."""
+        return [name for name, engine in self.config.engines.items() if engine.kind == kind]
+
     @cached_property
     def patterns(self) -> dict[str, str]:
         """Regular expressions of the wildcards."""

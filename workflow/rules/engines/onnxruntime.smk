@@ -1,5 +1,6 @@
 # ONNX Runtime in a process of the workflow, with one pass (`route: stream`) or over tensor files (`route: files`).
-# Needs: an exported graph that passed its check, the dataset's index. Makes: detections or output files of a shard.
+# Needs: an exported graph that passed its check, the dataset's index.
+# Makes: detections or output files of a shard, results/<model>/<engine>/<variant>/perf.json.
 
 
 rule stream_onnxruntime:
@@ -69,3 +70,37 @@ rule infer_onnxruntime:
         "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --inputs {input.inputs:q}"
         " --batch {params.batch} --outputs {output.outputs:q} 2> {log:q}"
+
+
+rule bench_onnxruntime:
+    """Latency and throughput of the graph alone, with no other job beside it."""
+    input:
+        script=script("bench"),
+        graph=graph_of,
+        parity=parity_of,
+        index=index_of,
+    output:
+        perf="results/{model}/{engine}/{variant}/perf.json",
+    log:
+        "logs/{model}/{engine}/{variant}/bench.log",
+    benchmark:
+        "logs/{model}/{engine}/{variant}/bench.benchmark.tsv"
+    wildcard_constraints:
+        engine=pattern(POINTS.engines_of_kind("onnxruntime")),
+    conda:
+        ENVIRONMENT
+    threads: workflow.cores
+    params:
+        kind=kind_of,
+        network=network_of,
+        options=session_json,
+        recipe=preprocess_json,
+        size=size_of,
+        batch=batch_of,
+        code=code("bench"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: measure latency"
+    shell:
+        "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --network {params.network}"
+        " --options {params.options:q} --index {input.index:q} --recipe {params.recipe:q} --size {params.size}"
+        " --batch {params.batch} --perf {output.perf:q} 2> {log:q}"
