@@ -9,8 +9,8 @@ import pytest
 from pth2map.datasets.images import read_image
 from pth2map.files.errors import InputError
 from pth2map.geometry.placement import Placement
-from pth2map.recipes.catalogue import load_recipe
 from pth2map.recipes.detections import Detections, write_texts
+from pth2map.recipes.recipe import Recipe
 from pth2map.recipes.tensor_files import write_input
 
 T1 = json.dumps({"kind": "retinaface", "preprocess": {"resize": "long_side"}})
@@ -22,12 +22,12 @@ def input_file(name: str, golden: Path, mirror: Path) -> Path:
 
 
 def test_tensor_and_files_equal_the_published_script_byte_for_byte(golden, mirror, tmp_path):
-    recipe = load_recipe(T1, "1000")
+    preprocess = Recipe.parse(T1, "1000").preprocess()
     case = json.loads((golden / "retinaface_preprocess_1000" / "case.json").read_text())
     for entry in case["images"]:
         image = read_image(input_file(entry["image"], golden, mirror))
         assert hashlib.sha256(image.tobytes()).hexdigest() == entry["decoded_bgr_u8_hwc_sha256"]
-        tensor, placement = recipe.preprocess(image)
+        tensor, placement = preprocess(image)
         write_input(tmp_path, "event/stem", tensor, placement)
         assert (tmp_path / "prep_info/event/stem.bin").read_bytes().hex() == entry["info_bin_hex"]
         written = (tmp_path / "prep/stem.npy").read_bytes()
@@ -38,7 +38,7 @@ def test_tensor_and_files_equal_the_published_script_byte_for_byte(golden, mirro
 
 
 def test_text_of_given_rows_equals_the_published_script(golden, tmp_path):
-    recipe = load_recipe(T1, "1000")
+    decode = Recipe.parse(T1, "1000").decode()
     folder = golden / "retinaface_decode"
     case, arrays = json.loads((folder / "case.json").read_text()), np.load(folder / "arrays.npz")
     for entry in case["images"]:
@@ -47,7 +47,7 @@ def test_text_of_given_rows_equals_the_published_script(golden, tmp_path):
         outputs = [np.zeros((41236, k), np.float32) for k in (4, 2, 10)]
         for output, part in zip(outputs, ("bbox", "conf", "landm"), strict=True):
             output[rows] = arrays[f"{key}_{part}"]
-        found = recipe.decode(outputs, Placement(1000, 1000, np.float32(entry["scale_float32"])))
+        found = decode(outputs, Placement(1000, 1000, np.float32(entry["scale_float32"])))
 
         name = entry["image"].removeprefix("WIDER_val/images/").removesuffix(".jpg")
         detections = Detections((name,), np.array([len(found["scores"])]), found["boxes"], found["scores"])
@@ -63,7 +63,7 @@ def test_text_of_given_rows_equals_the_published_script(golden, tmp_path):
 def test_preprocess_of_a_small_image_pixel_by_pixel():
     """Nearest neighbour as OpenCV takes it: source = floor(target / scale), from 4 × 3 pixels to a longer side of 8."""
     image = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
-    tensor, placement = load_recipe(T1, "8").preprocess(image)
+    tensor, placement = Recipe.parse(T1, "8").preprocess()(image)
     assert (placement.height, placement.width, placement.scale) == (8, 8, np.float32(2))
     for channel, mean in enumerate((104, 117, 123)):
         for y in range(8):
@@ -74,7 +74,7 @@ def test_preprocess_of_a_small_image_pixel_by_pixel():
 
 def test_native_keeps_the_image():
     image = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    tensor, placement = load_recipe(NATIVE, "native").preprocess(image)
+    tensor, placement = Recipe.parse(NATIVE, "native").preprocess()(image)
     assert placement == Placement(5, 7, np.float32(1))
     np.testing.assert_array_equal(tensor, (image.astype(np.float32) - (104, 117, 123)).transpose(2, 0, 1))
 
@@ -82,14 +82,14 @@ def test_native_keeps_the_image():
 def test_linear_interpolation_keeps_fractions_of_grey_levels():
     image = np.random.default_rng(2).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     settings = json.dumps({"kind": "retinaface", "preprocess": {"resize": "long_side", "interpolation": "linear"}})
-    tensor, _ = load_recipe(settings, "64").preprocess(image)
+    tensor, _ = Recipe.parse(settings, "64").preprocess()(image)
     expected = cv2.resize(image.astype(np.float32), None, fx=1.6, fy=1.6, interpolation=cv2.INTER_LINEAR)
     np.testing.assert_array_equal(tensor[:, :48], (expected - np.float32([104, 117, 123])).transpose(2, 0, 1))
 
 
 def test_an_image_too_thin_is_refused():
     with pytest.raises(InputError, match="no pixels left"):
-        load_recipe(T1, "8").preprocess(np.zeros((1, 100, 3), np.uint8))
+        Recipe.parse(T1, "8").preprocess()(np.zeros((1, 100, 3), np.uint8))
 
 
 def one_face(score: float = 0.9, prior: int = 0) -> list[np.ndarray]:
@@ -100,32 +100,33 @@ def one_face(score: float = 0.9, prior: int = 0) -> list[np.ndarray]:
 
 
 def test_boxes_are_truncated_towards_zero_and_not_clipped():
-    recipe = load_recipe(T1, "64")
-    found = recipe.decode(one_face(), Placement(64, 64, np.float32(1)))
+    decode = Recipe.parse(T1, "64").decode()
+    found = decode(one_face(), Placement(64, 64, np.float32(1)))
     # The first prior: centre 4, side 16 → corners -4 … 12. With a scale of 0.7 → -5.71 … 17.14.
     np.testing.assert_allclose(found["corners"], [[-4, -4, 12, 12]], atol=1e-5)
-    found = recipe.decode(one_face(), Placement(64, 64, np.float32(0.7)))
+    found = decode(one_face(), Placement(64, 64, np.float32(0.7)))
     assert found["boxes"].tolist() == [[-5, -5, 22, 22]]
     assert found["scores"].tolist() == [0.9]
     assert found["landmarks"].shape == (1, 5, 2)
 
 
 def test_the_threshold_itself_is_not_enough():
-    recipe = load_recipe(T1, "64")
-    assert len(recipe.decode(one_face(float(np.float32(0.02))), Placement(64, 64, np.float32(1)))["scores"]) == 0
+    decode = Recipe.parse(T1, "64").decode()
+    assert len(decode(one_face(float(np.float32(0.02))), Placement(64, 64, np.float32(1)))["scores"]) == 0
     above = float(np.nextafter(np.float32(0.02), np.float32(1)))
-    assert len(recipe.decode(one_face(above), Placement(64, 64, np.float32(1)))["scores"]) == 1
+    assert len(decode(one_face(above), Placement(64, 64, np.float32(1)))["scores"]) == 1
 
 
 def test_top_k_before_and_after_nms():
     outputs = one_face(0.9, 0)
     outputs[1][[2, 60, 61], 1] = 0.8, 0.7, 0.6
     placement = Placement(64, 64, np.float32(1))
-    everything = load_recipe(T1, "64").decode(outputs, placement)["scores"]
+    everything = Recipe.parse(T1, "64").decode()(outputs, placement)["scores"]
     for key, expected in (("keep_top_k", everything[:2]), ("pre_nms_top_k", everything[:1])):
         settings = {**json.loads(T1), "decode": {key: len(expected)}}
         assert (
-            load_recipe(json.dumps(settings), "64").decode(outputs, placement)["scores"].tolist() == expected.tolist()
+            Recipe.parse(json.dumps(settings), "64").decode()(outputs, placement)["scores"].tolist()
+            == expected.tolist()
         )
 
 
@@ -135,18 +136,24 @@ def test_top_k_before_and_after_nms():
         (lambda o: o[1].__setitem__((5, 1), np.nan), "conf holds 1 scores that are not finite"),
         (lambda o: o[0].__setitem__((0, 2), 1e4), "not finite"),
         (lambda o: o[2].__setitem__((0, 0), np.inf), "not finite"),
-        (lambda o: o.__setitem__(0, o[0][:-1]), "output loc has shape"),
+        (lambda o: o.__setitem__(0, o[0][:-1]), r"output loc is float32 \(167, 4\), expected float32 \(168, 4\)"),
+        (lambda o: o.__setitem__(1, o[1].astype(np.float16)), r"output conf is float16 \(168, 2\), expected float32"),
     ],
 )
 def test_outputs_that_make_no_sense_are_refused(spoil, message):
     outputs = one_face()
     spoil(outputs)
     with pytest.raises(InputError, match=message):
-        load_recipe(T1, "64").decode(outputs, Placement(64, 64, np.float32(1)))
+        Recipe.parse(T1, "64").decode()(outputs, Placement(64, 64, np.float32(1)))
+
+
+def words_of(settings: str, size: str) -> str:
+    recipe = Recipe.parse(settings, size)
+    return "; ".join([*recipe.preprocess().protocol(), *recipe.decode().protocol()])
 
 
 def test_the_protocol_says_what_is_done():
-    words = "; ".join(load_recipe(T1, "1000").protocol())
+    words = words_of(T1, "1000")
     for part in (
         "1000 px (nearest",
         "padded with 0 before the mean",
@@ -157,4 +164,4 @@ def test_the_protocol_says_what_is_done():
         "no top-k",
     ):
         assert part in words
-    assert "original size" in "; ".join(load_recipe(NATIVE, "native").protocol())
+    assert "original size" in words_of(NATIVE, "native")

@@ -158,8 +158,11 @@ def test_the_result_says_how_it_came_about(smoke):
     for clause in result["protocol"].split("; not comparable")[0].split("; "):
         assert clause in (folder / "results/retinaface/map.txt").read_text()
     where = json.loads((point_folder(folder, POINTS[0]) / "provenance.json").read_text())
-    assert where["rehearsal"] is False
-    assert where["packages"]["onnxruntime"]
+    assert where["point"]["rehearsal"] is False
+    (infer,) = where["infer"]  # all shards ran in the same surroundings
+    assert infer["jobs"] == 3
+    assert infer["packages"]["onnxruntime"]
+    assert infer["options"] == {"threads": 1, "providers": ["CPUExecutionProvider"]}
     assert str(folder) not in json.dumps(result)
 
 

@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 from pth2map.config.load import load_config
 from pth2map.config.points import Points
 from pth2map.files.code import code_hash
+from pth2map.files.command import put_python_first
 from pth2map.files.errors import InputError
 from pth2map.files.hashing import folder_state, hash_json
 
@@ -18,6 +19,8 @@ try:
     POINTS = Points(load_config(config, ROOT))
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+put_python_first()
 
 # Paths below the working directory stay relative, so that a moved folder reruns nothing.
 SCRIPTS = (
@@ -33,16 +36,34 @@ def script(name):
     return str(SCRIPTS / f"{name}.py")
 
 
+# What each command picks by name out of the library's tables, beside what it imports.
+PICKED = {
+    "export_graph": ("network", "outputs"),
+    "check_export": ("network", "outputs", "preprocess", "runtime"),
+    "stream": ("outputs", "preprocess", "decode", "runtime"),
+    "prepare": ("preprocess",),
+    "infer_files": ("outputs", "runtime"),
+    "decode": ("preprocess", "decode"),
+    "bench": ("outputs", "preprocess", "runtime"),
+    "score_point": ("preprocess", "decode"),
+}
+
+
 def code(name):
     """Hash of a command and of the library code it uses, for ``params:``: its change reruns the rule."""
-    return code_hash(Path(script(name)))
-
-
-def code_with_network(name):
-    """As ``code``, with the network of the model, which the command loads by name."""
 
     def of(wildcards):
-        return code_hash(Path(script(name)), POINTS.network_module(wildcards.model))
+        if name not in PICKED:
+            return code_hash(Path(script(name)))
+        kind = (
+            kind_of(wildcards)
+            if "engine" in wildcards.keys()
+            else kind_of_graph(wildcards)
+        )
+        return code_hash(
+            Path(script(name)),
+            *(POINTS.picked(part, wildcards.model, kind) for part in PICKED[name]),
+        )
 
     return of
 
@@ -73,12 +94,16 @@ def parity_of(wildcards):
     return f"{graph_of(wildcards)}.parity.json"
 
 
-def shard_detections(wildcards):
-    """Detections of every shard of a point."""
-    folder = f"scratch/{wildcards.model}/{wildcards.engine}/{wildcards.variant}/shards"
-    return [
-        f"{folder}/{shard}/detections.npz" for shard in POINTS.shards(wildcards.model)
-    ]
+def of_every_shard(file):
+    """A file of every shard of a point."""
+
+    def paths(wildcards):
+        folder = (
+            f"scratch/{wildcards.model}/{wildcards.engine}/{wildcards.variant}/shards"
+        )
+        return [f"{folder}/{shard}/{file}" for shard in POINTS.shards(wildcards.model)]
+
+    return paths
 
 
 def earlier_shard(wildcards):
@@ -135,7 +160,7 @@ def chain_code(wildcards):
         "check_export",
         *STAGES[POINTS.engine(wildcards.engine).route],
     )
-    return hash_json([code_with_network(stage)(wildcards) for stage in stages])[:12]
+    return hash_json([code(stage)(wildcards) for stage in stages])[:12]
 
 
 # A model: wildcard model.
@@ -188,7 +213,7 @@ def check_options(wildcards):
 
 def kind_of_graph(wildcards):
     """The runtime of our own process that a graph is checked with."""
-    return {"onnx": "onnxruntime", "ts": "torchscript"}[wildcards.suffix]
+    return {"onnx": "onnxruntime", "ts": "torchscript"}.get(wildcards.get("suffix"))
 
 
 def headline_graphs(wildcards):
@@ -207,7 +232,11 @@ def headline_of(wildcards):
     """Results of the point that a block names as its headline."""
     point = POINTS.headline(wildcards.model)
     folder = f"results/{point.model}/{point.engine}/{point.variant}"
-    return {"text": f"{folder}/map.txt", "json": f"{folder}/map.json"}
+    return {
+        "text": f"{folder}/map.txt",
+        "json": f"{folder}/map.json",
+        "picture": f"{folder}/precision_recall.png",
+    }
 
 
 # A dataset: wildcard dataset.

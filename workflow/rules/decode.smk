@@ -36,7 +36,7 @@ rule gather_detections:
     input:
         script=script("gather"),
         index=index_of,
-        shards=shard_detections,
+        shards=of_every_shard("detections.npz"),
     output:
         detections="results/{model}/{engine}/{variant}/detections/detections.npz",
         texts=directory("results/{model}/{engine}/{variant}/detections/text"),

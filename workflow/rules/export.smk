@@ -20,7 +20,7 @@ rule export_onnx:
         hashes=weights_hashes,
         opset=opset_of,
         dynamic=dynamic_of,
-        code=code_with_network("export_graph"),
+        code=code("export_graph"),
     message:
         "{wildcards.model}: export to ONNX, size {wildcards.size}"
     shell:
@@ -44,7 +44,7 @@ rule export_torchscript:
     params:
         network=network_of,
         hashes=weights_hashes,
-        code=code_with_network("export_graph"),
+        code=code("export_graph"),
     message:
         "{wildcards.model}: export to TorchScript, size {wildcards.size}"
     shell:
@@ -74,7 +74,7 @@ rule check_export:
         kind=kind_of_graph,
         recipe=preprocess_json,
         check=check_options,
-        code=code_with_network("check_export"),
+        code=code("check_export"),
     message:
         "{wildcards.model}: hold model.{wildcards.suffix} to PyTorch, size {wildcards.size}"
     shell:
@@ -92,6 +92,8 @@ rule collect_parity:
         parity="results/{model}/export/parity.json",
     log:
         "logs/{model}/export/collect.log",
+    benchmark:
+        "logs/{model}/export/collect.benchmark.tsv"
     localrule: True
     conda:
         ENVIRONMENT

@@ -10,6 +10,8 @@ rule fetch_file:
         update("data/{path}"),  # never removed first: it may have been put there by hand
     log:
         "logs/fetch/{path}.log",
+    benchmark:
+        "logs/fetch/{path}.benchmark.tsv"
     wildcard_constraints:
         path=pattern(file.path for file in POINTS.config.files.values()),
     localrule: True

@@ -10,12 +10,12 @@ rule score_point:
         ground_truth=ground_truth_of,
         parity=parity_of,
         detections="results/{model}/{engine}/{variant}/detections/detections.npz",
+        runs=of_every_shard("run.json"),
     output:
         text="results/{model}/{engine}/{variant}/map.txt",
         json="results/{model}/{engine}/{variant}/map.json",
         provenance="results/{model}/{engine}/{variant}/provenance.json",
         curves="results/{model}/{engine}/{variant}/precision_recall.npz",
-        picture="results/{model}/{engine}/{variant}/precision_recall.png",
     log:
         "logs/{model}/{engine}/{variant}/score.log",
     benchmark:
@@ -36,8 +36,31 @@ rule score_point:
         " --variant {wildcards.variant} --recipe {params.recipe:q} --size {params.size} --leaf {params.leaf:q}"
         " --leaf-hash {params.leaf_hash} --code {params.code} --index {input.index:q}"
         " --ground-truth {input.ground_truth:q} --parity {input.parity:q} --detections {input.detections:q}"
+        " --runs {input.runs:q}"
         " --text {output.text:q} --json {output.json:q} --provenance {output.provenance:q}"
-        " --curves {output.curves:q} --picture {output.picture:q} 2> {log:q}"
+        " --curves {output.curves:q} 2> {log:q}"
+
+
+rule plot_curves:
+    """Draw the precision-recall curves of a point."""
+    input:
+        script=script("plot_curves"),
+        curves="results/{model}/{engine}/{variant}/precision_recall.npz",
+    output:
+        picture="results/{model}/{engine}/{variant}/precision_recall.png",
+    log:
+        "logs/{model}/{engine}/{variant}/plot.log",
+    benchmark:
+        "logs/{model}/{engine}/{variant}/plot.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("plot_curves"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: draw the curves"
+    shell:
+        "python {input.script:q} --curves {input.curves:q} --picture {output.picture:q}"
+        " --title '{wildcards.model} on {wildcards.engine}, {wildcards.variant}' 2> {log:q}"
 
 
 rule report_headline:
@@ -50,10 +73,13 @@ rule report_headline:
         json="results/{model}/map.json",
     log:
         "logs/{model}/headline.log",
+    benchmark:
+        "logs/{model}/headline.benchmark.tsv"
     localrule: True
     conda:
         ENVIRONMENT
     message:
         "{wildcards.model}: the headline result"
     shell:
-        "(cp {input.text:q} {output.text:q} && cp {input.json:q} {output.json:q}) 2> {log:q}"
+        "(cp {input.text:q} {output.text:q}.$$.tmp && mv {output.text:q}.$$.tmp {output.text:q}"
+        " && cp {input.json:q} {output.json:q}.$$.tmp && mv {output.json:q}.$$.tmp {output.json:q}) 2> {log:q}"

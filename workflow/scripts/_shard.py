@@ -2,12 +2,16 @@
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 from pth2map.datasets.index import DatasetIndex, IndexedImage
-from pth2map.engines.session import KINDS, Session, open_session
+from pth2map.engines.catalogue import KINDS
+from pth2map.engines.session import Session, open_session
+from pth2map.files.atomic import write_json
+from pth2map.files.provenance import describe_run
 from pth2map.networks.catalogue import entry
-from pth2map.recipes.catalogue import Recipe, load_recipe
+from pth2map.recipes.recipe import Recipe
 
 
 def add_index_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,5 +41,11 @@ def session_of(args: argparse.Namespace) -> Session:
     return open_session(args.kind, args.graph, entry(args.network).outputs, json.loads(args.options))
 
 
+def write_run(args: argparse.Namespace, start: float) -> None:
+    """Where and with what a session ran; ``start`` is of ``time.monotonic``."""
+    run = {"kind": args.kind, "options": json.loads(args.options), "seconds": round(time.monotonic() - start, 3)}
+    write_json(args.run, {**run, **describe_run()})
+
+
 def recipe_of(args: argparse.Namespace) -> Recipe:
-    return load_recipe(args.recipe, args.size)
+    return Recipe.parse(args.recipe, args.size)

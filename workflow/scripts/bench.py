@@ -25,9 +25,9 @@ def main() -> None:
     parser.add_argument("--perf", required=True, type=Path, help="output (.json)")
     args = parser.parse_args()
     index = DatasetIndex.load(args.index)
-    image, _ = recipe_of(args).preprocess(read_image(index.file(index.images[0])))
+    image, _ = recipe_of(args).preprocess()(read_image(index.file(index.images[0])))
     timing = measure(session_of(args), image, args.batch, args.runs, args.warmup)
-    point = {"kind": args.kind, "options": json.loads(args.options), "input": list(image.shape), "rehearsal": False}
+    point = {"kind": args.kind, "options": json.loads(args.options), "input": list(image.shape)}
     write_json(args.perf, {**point, **timing.to_json(), "run": describe_run()})
 
 

@@ -9,6 +9,7 @@ from pth2map.datasets.index import DatasetIndex
 from pth2map.export.check import check_graph
 from pth2map.files.atomic import write_json
 from pth2map.files.command import run
+from pth2map.files.provenance import describe_run
 
 
 def main() -> None:
@@ -27,11 +28,11 @@ def main() -> None:
         args.weights,
         args.graph,
         session_of(args),
-        recipe_of(args),
+        recipe_of(args).preprocess(),
         [index.file(image) for image in index.spread(args.images)],
         args.max_abs,
     )
-    write_json(args.parity, found)
+    write_json(args.parity, {**found, "run": describe_run()})
 
 
 if __name__ == "__main__":

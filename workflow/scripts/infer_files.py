@@ -1,10 +1,11 @@
 """Run the tensor files of a shard and write one raw output file per image and output."""
 
 import argparse
+import time
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
-from _shard import add_index_arguments, add_session_arguments, images_of, session_of
+from _shard import add_index_arguments, add_session_arguments, images_of, session_of, write_run
 from pth2map.engines.passes import infer_files
 from pth2map.files.atomic import replacing_folder
 from pth2map.files.command import run
@@ -17,12 +18,15 @@ def main() -> None:
     add_session_arguments(parser)
     parser.add_argument("--inputs", required=True, type=Path, help="folder of tensor files")
     parser.add_argument("--batch", type=int, default=1, help="images a run")
+    parser.add_argument("--run", required=True, type=Path, help="output: where and with what it ran (.json)")
     parser.add_argument("--outputs", required=True, type=Path, help="output: folder of raw files")
     args = parser.parse_args()
     _, images = images_of(args)
+    start = time.monotonic()
     session = session_of(args)
     with replacing_folder(args.outputs) as folder:
         infer_files(images, args.inputs, session, entry(args.network).outputs, folder, args.batch)
+    write_run(args, start)
 
 
 if __name__ == "__main__":

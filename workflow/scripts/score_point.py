@@ -4,18 +4,15 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-
 import _library  # noqa: F401  isort: skip
 from _shard import add_recipe_arguments, recipe_of
 from pth2map.datasets.index import DatasetIndex
 from pth2map.datasets.widerface import GroundTruth
 from pth2map.evaluation.results import Result, widerface_clauses
-from pth2map.evaluation.widerface import THRESHOLDS, evaluate
+from pth2map.evaluation.widerface import curve_arrays, evaluate
 from pth2map.files.atomic import write_json, write_npz, write_text
 from pth2map.files.command import run
-from pth2map.files.provenance import describe_run
-from pth2map.plots.precision_recall import plot_curves
+from pth2map.files.provenance import describe_run, merge_runs
 from pth2map.recipes.detections import load_detections
 
 
@@ -33,13 +30,14 @@ def main() -> None:
     parser.add_argument("--ground-truth", required=True, type=Path)
     parser.add_argument("--parity", required=True, type=Path, help="parity of the graph that ran")
     parser.add_argument("--detections", required=True, type=Path)
+    parser.add_argument("--runs", required=True, nargs="+", type=Path, help="where each shard ran (.json)")
     parser.add_argument("--text", required=True, type=Path, help="output: map.txt")
     parser.add_argument("--json", required=True, type=Path, help="output: map.json")
     parser.add_argument("--provenance", required=True, type=Path, help="output: provenance.json")
     parser.add_argument("--curves", required=True, type=Path, help="output: precision and recall (.npz)")
-    parser.add_argument("--picture", required=True, type=Path, help="output: the curves as a picture (.png)")
     args = parser.parse_args()
 
+    recipe = recipe_of(args)
     index = DatasetIndex.load(args.index)
     detections = load_detections(args.detections)
     parity = json.loads(args.parity.read_text(encoding="utf-8"))
@@ -52,7 +50,8 @@ def main() -> None:
         metrics=scored.metrics,
         protocol=[
             f"network: {args.network}",
-            *recipe_of(args).protocol(),
+            *recipe.preprocess().protocol(),
+            *recipe.decode().protocol(),
             *widerface_clauses(index, scored),
         ],
         notes=scored.notes,
@@ -67,14 +66,12 @@ def main() -> None:
     )
     provenance = {
         "point": json.loads(args.leaf),
-        "rehearsal": False,
-        "root": index.root,
+        "dataset_root": index.root,
         "export": parity,
-        **describe_run(),
+        "infer": merge_runs([json.loads(path.read_text(encoding="utf-8")) for path in args.runs]),
+        "score": describe_run(),
     }
-    title = f"{args.model} on {args.engine}, {args.variant}: {len(index.images):,} images"
-    write_npz(args.curves, subsets=np.array(list(scored.ap)), thresholds=THRESHOLDS, curves=scored.curves)
-    plot_curves(scored, args.picture, title)
+    write_npz(args.curves, **curve_arrays(scored))
     write_json(args.provenance, provenance)
     write_text(args.text, result.to_text())
     write_json(args.json, result.to_json())

@@ -5,11 +5,9 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
-
 import _library  # noqa: F401  isort: skip
 from pth2map.datasets.widerface import SUBSETS, GroundTruth, read_ground_truth
-from pth2map.evaluation.widerface import EVALUATOR, THRESHOLDS, Mode, evaluate
+from pth2map.evaluation.widerface import EVALUATOR, Mode, curve_arrays, evaluate
 from pth2map.files.atomic import write_json, write_npz
 from pth2map.files.command import run
 from pth2map.recipes.detections import load_detections, read_texts
@@ -68,12 +66,11 @@ def main() -> None:
         "ground_truth": ground_truth.content_hash(),
     }
     if args.curves:
-        subsets = np.array(list(scored.ap))
-        write_npz(args.curves, subsets=subsets, thresholds=THRESHOLDS, curves=scored.curves)
+        write_npz(args.curves, **curve_arrays(scored))
     if args.picture:
         from pth2map.plots.precision_recall import plot_curves  # noqa: PLC0415  (slow to import)
 
-        plot_curves(scored, args.picture, f"WIDER FACE, {scored.images:,} images")
+        plot_curves(scored.ap, scored.curves, args.picture, f"WIDER FACE, {scored.images:,} images")
     write_json(args.json, result)
     for note in scored.notes:
         print(f"warning: {note}", file=sys.stderr)

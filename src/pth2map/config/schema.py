@@ -12,7 +12,6 @@ from pth2map.recipes.settings import RecipeSettings, Section
 
 NAME = r"[A-Za-z][A-Za-z0-9_]*"
 SIZE = r"native|[1-9]\d*(?:x[1-9]\d*)?"
-PRECISIONS = ("fp32",)
 VARIANT = rf"(?:{SIZE})-[a-z]+\d+-b[1-9]\d*"
 
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
@@ -67,6 +66,7 @@ class OnnxRuntimeEngine(Section):
 
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     graph: ClassVar[str] = "onnx"
+    rehearsal: ClassVar[bool] = False
 
     kind: Literal["onnxruntime"] = Field(description="rules of `workflow/rules/engines/onnxruntime.smk`")
     route: Literal["stream", "files"] = Field(
@@ -85,6 +85,7 @@ class TorchScriptEngine(Section):
 
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     graph: ClassVar[str] = "torchscript"
+    rehearsal: ClassVar[bool] = False
 
     kind: Literal["torchscript"] = Field(description="rules of `workflow/rules/engines/torchscript.smk`")
     route: Literal["stream", "files"] = Field(default="stream", description="as of `onnxruntime`")

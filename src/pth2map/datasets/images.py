@@ -11,6 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from pth2map.files.errors import InputError
 
+cv2.setNumThreads(1)  # several jobs share the cores; its threads cost more than they give beside each other
+
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"
 _ORIENTATION, _TURNED = 0x0112, range(5, 9)  # EXIF: orientations 5 to 8 lie on their side
 _STANDALONE_MARKERS = {0x01, *range(0xD0, 0xD9)}

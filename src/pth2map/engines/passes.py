@@ -14,8 +14,8 @@ from pth2map.files.errors import InputError
 from pth2map.files.progress import track
 from pth2map.geometry.placement import Placement
 from pth2map.recipes import tensor_files
-from pth2map.recipes.catalogue import Recipe
 from pth2map.recipes.detections import Detections
+from pth2map.recipes.recipe import Decode, Preprocess, Recipe
 
 PerImage = Mapping[str, np.ndarray]
 T = TypeVar("T")
@@ -26,20 +26,21 @@ def stream(
     index: DatasetIndex, images: Sequence[IndexedImage], recipe: Recipe, session: Session, batch: int
 ) -> Detections:
     """Read, preprocess, infer and decode in one pass, with no tensor on disk."""
+    preprocess, decode = recipe.preprocess(), recipe.decode()
     found: list[PerImage] = []
-    prepared = ((image, *_preprocess(index, image, recipe)) for image in track(images, "infer"))
+    prepared = ((image, *_preprocess(index, image, preprocess)) for image in track(images, "infer"))
     for group in _batches(prepared, batch):
         outputs = session.run(np.stack([tensor for _, tensor, _ in group]))
         for row, (image, _, placement) in enumerate(group):
-            found.append(_decode(image, [output[row] for output in outputs], placement, recipe))
-    return collect(images, found)
+            found.append(_decode(image, [output[row] for output in outputs], placement, decode))
+    return _collect(images, found, decode)
 
 
-def prepare(index: DatasetIndex, images: Sequence[IndexedImage], recipe: Recipe, folder: Path) -> None:
+def prepare(index: DatasetIndex, images: Sequence[IndexedImage], preprocess: Preprocess, folder: Path) -> None:
     """Write the tensor file of each image, and what undoes its geometry."""
     tensor_files.check_stems(index.names)
     for image in track(images, "prepare"):
-        tensor_files.write_input(folder, image.name, *_preprocess(index, image, recipe))
+        tensor_files.write_input(folder, image.name, *_preprocess(index, image, preprocess))
 
 
 def infer_files(
@@ -61,35 +62,37 @@ def infer_files(
 
 def decode_files(images: Sequence[IndexedImage], inputs: Path, outputs: Path, recipe: Recipe) -> Detections:
     """Detections from output files, with the scale that the prepare stage kept."""
+    preprocess, decode = recipe.preprocess(), recipe.decode()
     found = []
     for image in track(images, "decode"):
-        canvas = recipe.placement(image.height, image.width)
+        canvas = preprocess.placement(image.height, image.width)
         placement = Placement(canvas.height, canvas.width, tensor_files.read_scale(inputs, image.name))
-        tensors = tensor_files.read_outputs(outputs, image.name, recipe.output_shapes(placement))
-        found.append(_decode(image, tensors, placement, recipe))
-    return collect(images, found)
+        tensors = tensor_files.read_outputs(outputs, image.name, decode.output_shapes(placement))
+        found.append(_decode(image, tensors, placement, decode))
+    return _collect(images, found, decode)
 
 
-def collect(images: Sequence[IndexedImage], found: Sequence[PerImage]) -> Detections:
-    """One set of detections out of those of each image, in the order of ``images``."""
-    arrays = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
+def _collect(images: Sequence[IndexedImage], found: Sequence[PerImage], decode: Decode) -> Detections:
+    """One set of detections out of those of each image, in the order of ``images``; there may be none."""
+    nothing = decode.nothing()
+    arrays = {key: np.concatenate([nothing[key], *(one[key] for one in found)]) for key in nothing}
     counts = np.array([len(one["scores"]) for one in found], dtype=np.int64)
     boxes, scores = arrays.pop("boxes"), arrays.pop("scores")
     return Detections(tuple(image.name for image in images), counts, boxes, scores, arrays)
 
 
-def _preprocess(index: DatasetIndex, image: IndexedImage, recipe: Recipe) -> tuple[np.ndarray, Placement]:
+def _preprocess(index: DatasetIndex, image: IndexedImage, preprocess: Preprocess) -> tuple[np.ndarray, Placement]:
     pixels = read_image(index.file(image))
     if pixels.shape[:2] != (image.height, image.width):
         raise InputError(
             f"{index.file(image)}: {pixels.shape[1]}×{pixels.shape[0]} px, the index says "
             f"{image.width}×{image.height}; the file changed, index the dataset again"
         )
-    return _named(image, lambda: recipe.preprocess(pixels))
+    return _named(image, lambda: preprocess(pixels))
 
 
-def _decode(image: IndexedImage, outputs: Sequence[np.ndarray], placement: Placement, recipe: Recipe) -> PerImage:
-    return _named(image, lambda: recipe.decode(outputs, placement))
+def _decode(image: IndexedImage, outputs: Sequence[np.ndarray], placement: Placement, decode: Decode) -> PerImage:
+    return _named(image, lambda: decode(outputs, placement))
 
 
 def _named(image: IndexedImage, call: Callable[[], T]) -> T:

@@ -4,16 +4,12 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import numpy as np
 
+from pth2map.engines.catalogue import KINDS
 from pth2map.files.errors import InputError, nearest
-
-KINDS: Mapping[str, str] = MappingProxyType(
-    {"onnxruntime": "pth2map.engines.onnxruntime", "torchscript": "pth2map.engines.torchscript"}
-)
 
 
 class Session(Protocol):

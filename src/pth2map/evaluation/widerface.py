@@ -48,6 +48,16 @@ class Evaluation:
         return {subset: None if math.isnan(ap) else ap for subset, ap in self.ap.items()}
 
 
+def curve_arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """What is kept of the curves: ``subsets`` ``(S,)``, their ``ap``, the 1,000 ``thresholds``, ``curves``."""
+    return {
+        "subsets": np.array(list(evaluation.ap)),
+        "ap": np.array(list(evaluation.ap.values())),
+        "thresholds": THRESHOLDS,
+        "curves": evaluation.curves,
+    }
+
+
 def evaluate(
     detections: Detections,
     ground_truth: GroundTruth,

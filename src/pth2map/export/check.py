@@ -12,7 +12,7 @@ from pth2map.export.parity import compare, merge
 from pth2map.files.hashing import hash_file
 from pth2map.networks.catalogue import build, entry
 from pth2map.networks.checkpoints import load_weights
-from pth2map.recipes.catalogue import Recipe
+from pth2map.recipes.recipe import Preprocess
 
 
 def check_graph(
@@ -20,7 +20,7 @@ def check_graph(
     weights: Path,
     graph: Path,
     session: Session,
-    recipe: Recipe,
+    preprocess: Preprocess,
     images: Sequence[Path],
     max_abs: float,
 ) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def check_graph(
     loaded = load_weights(module, weights)
     parities = []
     for path in images:
-        batch = recipe.preprocess(read_image(path))[0][None]
+        batch = preprocess(read_image(path))[0][None]
         with torch.inference_mode():
             reference = [output.numpy() for output in module(torch.from_numpy(batch))]
         parities.append(compare(reference, session.run(batch), entry(network).outputs))

@@ -4,8 +4,10 @@ A killed run may leave its children working, so an orphan and a rerun can write 
 temporary sibling of its own and renames it into place.
 """
 
+import glob
 import json
 import os
+import platform
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -15,10 +17,31 @@ from typing import Any
 
 import numpy as np
 
+_HOST = platform.node().replace(".", "-") or "host"
+
 
 def _sibling(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    _sweep(path)
+    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes of this host left of earlier writes to ``path``."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(_HOST)}.*.*.tmp"):
+        pid = left.name.split(".")[-3]
+        if pid.isdecimal() and not _alive(int(pid)):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextmanager

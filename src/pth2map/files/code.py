@@ -3,6 +3,9 @@
 The hash covers the command and every module of this library, and of those beside the command (``_name``), that it
 imports, directly or through others. It is taken over the syntax trees without docstrings: comments, docstrings and
 layout do not count.
+
+Modules called ``catalogue`` are tables of names: a new row in one changes no result, so they do not count. What a
+command picks out of them (a network, a recipe, a runtime) does not show in its import lines and is given by name.
 """
 
 import ast
@@ -12,26 +15,28 @@ from pathlib import Path
 
 _SOURCE = Path(__file__).resolve().parents[2]
 _PACKAGE = "pth2map"
+_TABLE = "catalogue.py"
 
 
-def code_hash(command: Path, *modules: str) -> str:
+def code_hash(command: Path, *picked: str) -> str:
     """Hash of a command's code (12 hex digits).
 
-    ``modules`` are dotted names that the command chooses at run time (a network), which its import lines do not show.
+    ``picked`` is what the command takes out of tables of names at run time: dotted names of modules, which count with
+    all they import, and any other text, which counts as it is.
     """
-    files = {command, *(path for name in modules for path in _files_of(name))}
+    files = {command, *(path for name in picked for path in _files_of(name))}
     waiting = list(files)
     while waiting:
         for path in _imports(waiting.pop()) - files:
             files.add(path)
             waiting.append(path)
     digest = hashlib.sha256()
-    for tree in sorted(_tree_hash(path) for path in files):
+    for tree in sorted(_tree_hash(path) for path in files if path.name != _TABLE):
         digest.update(tree)
+    digest.update(repr(sorted(picked)).encode())
     return digest.hexdigest()[:12]
 
 
-@cache
 def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_bytes(), filename=str(path))
 

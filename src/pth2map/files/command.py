@@ -1,7 +1,9 @@
 """What every command of ``workflow/scripts`` does around its one library call."""
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from pth2map.files.errors import InputError
 
@@ -13,3 +15,11 @@ def run(main: Callable[[], None]) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def put_python_first() -> None:
+    """Let ``python`` in child processes be this interpreter, whether its environment is activated or not.
+
+    Under ``--sdm conda`` the environment of a rule is activated later and comes before it.
+    """
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

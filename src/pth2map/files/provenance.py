@@ -1,9 +1,11 @@
 """Where and with what a result was made: what differs between two equal runs."""
 
+import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,6 +43,22 @@ def describe_run() -> dict[str, Any]:
     }
 
 
+def merge_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What several jobs of one stage say of themselves, as one: equal surroundings are listed once.
+
+    Each run is :func:`describe_run` with ``seconds`` and whatever else tells jobs apart.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    for run in sorted(runs, key=lambda run: run["time"]):
+        where = {key: value for key, value in run.items() if key not in {"time", "seconds"}}
+        entry = merged.setdefault(json.dumps(where, sort_keys=True), {**where, "jobs": 0, "seconds": 0.0})
+        entry["jobs"] += 1
+        entry["seconds"] = round(entry["seconds"] + run["seconds"], 3)
+        entry.setdefault("first", run["time"])
+        entry["last"] = run["time"]
+    return list(merged.values())
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)
@@ -57,13 +75,17 @@ def _cpu() -> str | None:
 
 
 def _git() -> dict[str, Any]:
+    """Commit of the checkout this library lies in, and whether a tracked file of it has changed since."""
+    root = Path(__file__).resolve().parents[3]
+
     def git(*arguments: str) -> str | None:
         try:
-            here = Path(__file__).parent
-            done = subprocess.run(["git", "-C", here, *arguments], capture_output=True, text=True, check=True)
+            done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             return None
         return done.stdout.strip()
 
-    commit = git("rev-parse", "HEAD")
-    return {"commit": commit, "changed": bool(git("status", "--porcelain", "--", ".")) if commit else None}
+    top = git("rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != root:  # no checkout, or that of another project around this one
+        return {"commit": None, "changed": None}
+    return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "--untracked-files=no"))}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pth2map.files.arrays import expect_array, read_npz
+from pth2map.files.arrays import expect_array, read_npz, widened
 from pth2map.files.atomic import replacing_folder, write_npz
 from pth2map.files.errors import InputError, some
 from pth2map.files.hashing import hash_arrays
@@ -81,11 +81,16 @@ def save_detections(path: Path, detections: Detections) -> None:
 
 
 def load_detections(path: Path) -> Detections:
-    """Read what :func:`save_detections` wrote. Raises ``InputError`` for a missing, broken or other file."""
+    """Read what :func:`save_detections` wrote, or another ``.npz`` of these keys.
+
+    Numbers of any width are taken; an array that does not have one entry a row is left out. Raises ``InputError`` for a
+    missing, broken or other file.
+    """
     arrays = read_npz(path, _OWN_KEYS)
     names, counts, boxes, scores = (arrays.pop(key) for key in _OWN_KEYS)
+    extra = {key: array for key, array in arrays.items() if array.shape[:1] == scores.shape}
     try:
-        return Detections(tuple(names.tolist()), counts, boxes, scores, arrays)
+        return Detections(tuple(names.tolist()), widened(counts), widened(boxes), widened(scores), extra)
     except (InputError, TypeError) as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -66,11 +66,12 @@ def read_scale(folder: Path, name: str) -> np.float32:
 
 
 def write_outputs(folder: Path, name: str, output_names: Sequence[str], outputs: Sequence[np.ndarray]) -> None:
-    """Write the outputs of one image, each ``(P, k)`` float32, as raw bytes."""
+    """Write the outputs of one image, each ``(P, k)`` float32, as raw bytes in C order."""
     stem = PurePosixPath(name).name
     for output_name, output in zip(output_names, outputs, strict=True):
-        number = _OUTPUT_NUMBERS[output_name]
-        (folder / f"{stem}_{number}.bin").write_bytes(np.ascontiguousarray(output, dtype="<f4").tobytes())
+        if output.dtype != np.float32:
+            raise InputError(f"{name}: output {output_name} is {output.dtype}, the raw files hold float32")
+        (folder / f"{stem}_{_OUTPUT_NUMBERS[output_name]}.bin").write_bytes(output.tobytes())
 
 
 def read_outputs(folder: Path, name: str, shapes: Mapping[str, tuple[int, ...]]) -> list[np.ndarray]:

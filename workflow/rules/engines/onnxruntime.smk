@@ -12,6 +12,7 @@ rule stream_onnxruntime:
         index=index_of,
     output:
         detections="scratch/{model}/{engine}/{variant}/shards/{shard}/detections.npz",
+        run="scratch/{model}/{engine}/{variant}/shards/{shard}/run.json",
     log:
         "logs/{model}/{engine}/{variant}/stream-{shard}.log",
     benchmark:
@@ -34,7 +35,7 @@ rule stream_onnxruntime:
     shell:
         "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
-        " --size {params.size} --batch {params.batch} --detections {output.detections:q} 2> {log:q}"
+        " --size {params.size} --batch {params.batch} --detections {output.detections:q} --run {output.run:q} 2> {log:q}"
 
 
 rule infer_onnxruntime:
@@ -49,6 +50,7 @@ rule infer_onnxruntime:
         outputs=temp(
             directory("scratch/{model}/{engine}/{variant}/shards/{shard}/outputs")
         ),
+        run="scratch/{model}/{engine}/{variant}/shards/{shard}/run.json",
     log:
         "logs/{model}/{engine}/{variant}/infer-{shard}.log",
     benchmark:
@@ -69,7 +71,7 @@ rule infer_onnxruntime:
     shell:
         "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --inputs {input.inputs:q}"
-        " --batch {params.batch} --outputs {output.outputs:q} 2> {log:q}"
+        " --batch {params.batch} --outputs {output.outputs:q} --run {output.run:q} 2> {log:q}"
 
 
 rule bench_onnxruntime:
