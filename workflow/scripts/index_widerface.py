@@ -19,9 +19,9 @@ def main() -> None:
     parser.add_argument("--index", required=True, type=Path, help="output: index (.json)")
     parser.add_argument("--ground-truth", required=True, type=Path, help="output: ground truth of these images (.npz)")
     args = parser.parse_args()
-    index, truth, extra = index_widerface(args.dataset, args.root, args.first, args.list)
-    if extra:
-        print(f"warning: {len(extra)} images without ground truth are left out: {some(extra)}", file=sys.stderr)
+    index, truth = index_widerface(args.dataset, args.root, args.first, args.list)
+    if index.extra:
+        print(f"warning: {len(index.extra)} images without ground truth: {some(index.extra)}", file=sys.stderr)
     truth.save(args.ground_truth)
     index.save(args.index)
     print(f"{len(index.images)} images", file=sys.stderr)

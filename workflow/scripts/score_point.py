@@ -8,7 +8,7 @@ import _library  # noqa: F401  isort: skip
 from _shard import add_recipe_arguments, recipe_of
 from pth2map.datasets.index import DatasetIndex
 from pth2map.datasets.widerface import GroundTruth
-from pth2map.evaluation.results import Result, widerface_clauses
+from pth2map.evaluation.results import Result, dataset_notes, widerface_clauses
 from pth2map.evaluation.widerface import curve_arrays, evaluate
 from pth2map.files.atomic import write_json, write_npz, write_text
 from pth2map.files.command import run
@@ -54,7 +54,7 @@ def main() -> None:
             *recipe.decode().protocol(),
             *widerface_clauses(index, scored),
         ],
-        notes=scored.notes,
+        notes=[*dataset_notes(index), *scored.notes],
         hashes={
             "weights": parity["weights"]["sha256"],
             "images": index.images_hash,

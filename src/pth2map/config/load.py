@@ -2,13 +2,14 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from pth2map.config.schema import NAME, SIZE, Config, Model, OwnWeights
+from pth2map.config.schema import FILE, NAME, SIZE, Config, Model, OwnWeights
 from pth2map.files.errors import InputError, nearest
 from pth2map.networks.catalogue import NETWORKS
 
@@ -31,7 +32,7 @@ def load_config(values: Mapping[str, Any], workflow_root: Path) -> Config:
     except ValidationError as error:
         raise _refuse(_sentences(error)) from None
     config = _with_paths(config, workflow_root)
-    problems = [*_check_datasets(config), *_check_models(config)]
+    problems = [*_check_files(config), *_check_datasets(config), *_check_names(config), *_check_models(config)]
     if problems:
         raise _refuse(problems)
     return config
@@ -71,6 +72,7 @@ _EXPECTED = {
 _PATTERNS = {
     f"^{NAME}$": "expected letters, digits and _, a letter first",
     f"^(?:{SIZE})$": "expected pixels, WxH or native",
+    f"^{FILE}$": "expected a relative path of plain names with / between them",
 }
 
 
@@ -145,6 +147,30 @@ def _with_paths(config: Config, workflow_root: Path) -> Config:
     return config.model_copy(update={"datasets": datasets, "models": models})
 
 
+def _check_files(config: Config) -> list[str]:
+    problems = []
+    places = Counter(file.path for file in config.files.values())
+    for name, file in config.files.items():
+        if places[file.path] > 1:
+            problems.append(f"files.{name}.path: {file.path} is the place of another file too")
+        if not file.hashes:
+            problems.append(f"files.{name}: no hash; give sha256, sha384 or md5")
+    return problems
+
+
+# Folders of results/ that belong to no model, and folders of results/<model>/ that belong to no engine.
+_RESERVED = {"models": {"tables"}, "engines": {"export", "train"}}
+
+
+def _check_names(config: Config) -> list[str]:
+    return [
+        f"{block}.{name}: this name is a folder of its own below results/; choose another"
+        for block, reserved in _RESERVED.items()
+        for name in getattr(config, block)
+        if name in reserved
+    ]
+
+
 def _check_datasets(config: Config) -> list[str]:
     problems = []
     default = type(next(iter(config.datasets.values()))).model_fields["root"].default if config.datasets else None
@@ -193,8 +219,8 @@ def _check_models(config: Config) -> list[str]:
 
 
 def _check_points(model: Model, config: Config) -> list[str]:
-    problems = []
     points = model.variants.points()
+    problems = [f"variants: {point} comes {n} times" for point, n in Counter(points).items() if n > 1]
     for engine in model.engines:
         offered = config.engines[engine].precisions if engine in config.engines else ()
         for precision in model.variants.precisions:

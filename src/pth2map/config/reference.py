@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from pth2map.config.schema import NAME, SIZE, Config
+from pth2map.config.schema import FILE, NAME, SIZE, Config
 
 SCHEMA_FILE = "config/schema.json"
 PAGE_FILE = "docs/configuration.md"
@@ -17,7 +17,7 @@ value is an environment variable. Paths are looked for below the working directo
 Before any job the whole config is checked: an unknown key, a wrong type, a missing file or a name that does not exist
 ends the run with the key path, what was found and what is allowed.
 """
-_PATTERNS = {f"^{NAME}$": "name", f"^(?:{SIZE})$": "`WxH` or `native`"}
+_PATTERNS = {f"^{NAME}$": "name", f"^(?:{SIZE})$": "`WxH` or `native`", f"^{FILE}$": "path"}
 
 
 def json_schema() -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 from pth2map.recipes.settings import RecipeSettings, Section
 
 NAME = r"[A-Za-z][A-Za-z0-9_]*"
+FILE = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*"
 SIZE = r"native|[1-9]\d*(?:x[1-9]\d*)?"
 VARIANT = rf"(?:{SIZE})-[a-z]+\d+-b[1-9]\d*"
 
@@ -22,7 +23,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class DeclaredFile(Section):
     """A file from elsewhere, declared once: where it lies below `data/`, where it comes from, what it must be."""
 
-    path: str = Field(description="place below `data/`, with `/`")
+    path: Annotated[str, Field(pattern=rf"^{FILE}$")] = Field(description="place below `data/`, with `/`")
     size: PositiveInt | None = Field(default=None, description="bytes")
     sha256: Sha256 | None = Field(default=None, description="hash of the whole file")
     sha384: Annotated[str, Field(pattern=r"^[0-9a-f]{96}$")] | None = Field(
@@ -43,7 +44,7 @@ class Subset(Section):
     """A part of a dataset, for a quick run. Its figures are stamped and never compared with published ones."""
 
     first: PositiveInt | None = Field(default=None, description="the first so many images by name")
-    list: str | None = Field(default=None, description="a text file of image names (`event/stem`), one a line")
+    list: str | None = Field(default=None, description="or a text file of image names (`event/stem`), one a line")
 
 
 class WiderFaceDataset(Section):
@@ -168,7 +169,8 @@ class Config(Section):
     models: dict[Name, Model] = Field(description="detectors, one block each")
     tensor_shards: PositiveInt = Field(
         default=2,
-        description="shards whose tensor files may lie on disk at once for one point (engines with `route: files`)",
+        description="shards whose tensor files may lie on disk at once for one point (engines with `route: files`); "
+        "shard i waits for shard i − this, so a shard that is made again takes those behind it along",
     )
 
 

@@ -33,14 +33,17 @@ class DatasetIndex:
     subset: str | None
     """In words, when not all images of the ground truth were asked for."""
     full: bool
-    """Whether images and ground truth are the published set, so that a figure may stand beside a published one."""
+    """Whether these are all images of the published ground truth, known by its hashes; the images have none."""
     ground_truth: str
     """Hash of the ground truth of these images."""
+    extra: tuple[str, ...] = ()
+    """Images of the folder that the ground truth does not have; they are left out."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**content, "images": tuple(IndexedImage(**image) for image in content["images"])})
+        images = tuple(IndexedImage(**image) for image in content["images"])
+        return cls(**{**content, "images": images, "extra": tuple(content["extra"])})
 
     def save(self, path: Path) -> None:
         write_json(path, asdict(self))

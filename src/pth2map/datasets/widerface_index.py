@@ -14,15 +14,15 @@ GROUND_TRUTH = Path("ground_truth")
 
 def index_widerface(
     dataset: str, root: Path, first: int | None = None, listed: Path | None = None
-) -> tuple[DatasetIndex, GroundTruth, list[str]]:
-    """Index of a folder, ground truth of the same images in the same order, and the images that have no ground truth.
+) -> tuple[DatasetIndex, GroundTruth]:
+    """Index of a folder, and the ground truth of the same images in the same order.
 
     Every image of the ground truth (of the subset, if one is asked for) must be there, decodable by its header and
     complete; otherwise ``InputError`` names those that are not, all in one message.
     """
     truth = read_ground_truth(root / GROUND_TRUTH)
     names, subset = choose_subset(sorted(truth.names), first, listed)
-    found = {_name(path): path for path in (root / IMAGES).glob("*/*") if path.suffix.lower() in {".jpg", ".jpeg"}}
+    found = _find_images(root / IMAGES)
     missing = [name for name in names if name not in found]
     if missing:
         raise InputError(
@@ -41,8 +41,19 @@ def index_widerface(
         subset=subset,
         full=subset is None and is_official(root / GROUND_TRUTH),
         ground_truth=chosen.content_hash(),
+        extra=tuple(sorted(set(found) - set(truth.names))),
     )
-    return index, chosen, sorted(set(found) - set(truth.names))
+    return index, chosen
+
+
+def _find_images(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*/*")):
+        if path.suffix.lower() in {".jpg", ".jpeg"}:
+            if _name(path) in found:
+                raise InputError(f"{path} and {found[_name(path)].name} are the same image by name; remove one")
+            found[_name(path)] = path
+    return found
 
 
 def _name(path: Path) -> str:

@@ -8,6 +8,7 @@ from pth2map import __version__
 from pth2map.datasets.index import DatasetIndex
 from pth2map.datasets.widerface import OFFICIAL_IMAGES
 from pth2map.evaluation.widerface import THRESHOLDS, Evaluation
+from pth2map.files.errors import some
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,13 @@ class Result:
         return "\n".join(rows) + "\n"
 
 
+def dataset_notes(index: DatasetIndex) -> list[str]:
+    """What a reader should know of the images."""
+    if not index.extra:
+        return []
+    return [f"{len(index.extra)} images of the folder have no ground truth and were left out: {some(index.extra)}"]
+
+
 def widerface_clauses(index: DatasetIndex, evaluation: Evaluation) -> list[str]:
     """The protocol's words on images and evaluator."""
     return [
@@ -71,7 +79,7 @@ def widerface_clauses(index: DatasetIndex, evaluation: Evaluation) -> list[str]:
 def _images_clause(index: DatasetIndex, title: str, full_count: int) -> str:
     count = f"{len(index.images):,} images"
     if index.full:
-        return f"images: {title}, all {count}"
+        return f"images: {title}, all {count} of the published ground truth"
     what = (
         f"a subset: {index.subset}"
         if index.subset
