@@ -49,7 +49,7 @@ test: lint  ## lint, then every test (PTH2MAP_MIRROR and PTH2MAP_GOLDEN add the 
 docs: setup  ## write config/schema.json and docs/configuration.md anew from the config's types
 	@python workflow/scripts/write_config_reference.py
 
-lock:  ## resolve requirements.in again (needs uv; UV_FLAGS says where uv finds the CPU build of torch)
-	@uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-unknown-linux-gnu $(UV_FLAGS) \
+lock:  ## resolve requirements.in again (needs uv; UV_FLAGS: --upgrade, or where the CPU build of torch is)
+	@uv pip compile --quiet --python-version 3.11 --python-platform x86_64-unknown-linux-gnu $(UV_FLAGS) \
 	    --no-emit-package torch --no-emit-find-links --no-emit-index-url \
 	    --generate-hashes --custom-compile-command "make lock" requirements.in --output-file requirements.lock

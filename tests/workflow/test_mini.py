@@ -1,4 +1,4 @@
-"""The main job on the 366 images: about a minute, so only with `pytest -m slow`."""
+"""The main job on the 366 images, in both protocols."""
 
 import json
 
@@ -9,7 +9,6 @@ from .conftest import ROOT, run_snakemake
 RECIPES = {"retinaface": "a1000", "retinaface_native": "orig"}
 
 
-@pytest.mark.slow
 def test_ap_is_that_of_the_upstream_code(golden, mirror, tmp_path):
     targets = [f"results/{model}/map.json" for model in RECIPES]
     run = run_snakemake(

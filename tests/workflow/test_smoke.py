@@ -203,12 +203,15 @@ def test_a_second_call_does_nothing(smoke, mirror):
     assert "Nothing to be done" in run.output
 
 
+SCORED = {"score_point": 1, "plot_curves": 1, "report_headline": 1}
+
+
 @pytest.mark.parametrize(
     ("overlay", "rerun"),
     [
         (
             "{models: {retinaface: {recipe: {decode: {nms_threshold: 0.3}}}}}",
-            {"stream_onnxruntime": 3, "gather_detections": 1, "score_point": 1, "report_headline": 1},
+            {"stream_onnxruntime": 3, "gather_detections": 1, **SCORED},
         ),
         (
             "{models: {retinaface: {recipe: {preprocess: {pad_value: 1}}}}}",
@@ -217,8 +220,7 @@ def test_a_second_call_does_nothing(smoke, mirror):
                 "collect_parity": 1,
                 "stream_onnxruntime": 3,
                 "gather_detections": 1,
-                "score_point": 1,
-                "report_headline": 1,
+                **SCORED,
             },
         ),
         ("{models: {retinaface_native: {recipe: {decode: {nms_threshold: 0.3}}}}}", {}),

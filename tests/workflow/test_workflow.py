@@ -57,14 +57,25 @@ def test_a_wrong_config_is_refused_before_any_job(mirror, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
-def test_what_is_missing_is_named_before_any_job(tmp_path):
-    run = run_snakemake(ROOT, tmp_path, "--", "results/retinaface/map.txt", PTH2MAP_MIRROR=None)
+def test_missing_weights_are_named_before_any_job(tmp_path):
+    target = "results/retinaface/export/1000/model.onnx"
+    run = run_snakemake(ROOT, tmp_path, "--", target, PTH2MAP_MIRROR=None)
     assert run.status != 0
     assert (
-        "PTH2MAP_MIRROR names no mirror folder; put it at data/weights" in run.output
-        or "no folder data/widerface" in run.output
+        "mobilenet0.25_Final.pth: PTH2MAP_MIRROR names no mirror folder; put it at data/weights/retinaface"
+        in run.output
     )
+
+
+def test_a_missing_dataset_is_named_before_any_job(tmp_path):
+    run = run_snakemake(ROOT, tmp_path, "--", "scratch/datasets/widerface/index.json", PTH2MAP_MIRROR=None)
+    assert run.status != 0
+    assert "datasets.widerface.root: no folder data/widerface; put the dataset there" in run.output
+
+
+def test_a_missing_variable_of_an_overlay_is_named(tmp_path):
     run = run_snakemake(ROOT, tmp_path, *SMOKE, "--", "results/retinaface/map.txt", PTH2MAP_MIRROR=None)
+    assert run.status != 0
     assert "needs the environment variable PTH2MAP_MIRROR, which is not set" in run.output
 
 
@@ -97,7 +108,7 @@ module pth2map:
 use rule * from pth2map as detector_*
 
 rule mine:
-    input: "results/retinaface/onnxruntime/1000-fp32-b1/detections/detections.npz"
+    input: "results/retinaface/map.json"
     output: "mine.txt"
     default_target: True
     shell: "echo done > {{output}}"
@@ -129,26 +140,30 @@ def project(mirror, tmp_path_factory) -> Path:
     return folder
 
 
-DETECT = {"stream_onnxruntime": 2, "gather_detections": 1, "score_point": 1, "report_headline": 1}
-SCORE = {"score_point": 1, "report_headline": 1}
+SCORE = {"score_point": 1, "plot_curves": 1, "report_headline": 1}
+DETECT = {"stream_onnxruntime": 2, "gather_detections": 1, **SCORE}
 CHECK = {"check_export": 2, "collect_parity": 1}
+RUNTIME = {"check_export": 1, "collect_parity": 1, **DETECT}
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "rerun"),
     [
-        ("geometry/boxes.py", "iou <= iou_threshold", "iou < iou_threshold", {**CHECK, **DETECT}),
-        ("plots/precision_recall.py", "dpi=150", "dpi=100", SCORE),
+        ("geometry/boxes.py", "iou <= iou_threshold", "iou < iou_threshold", DETECT),
+        ("engines/onnxruntime.py", "inter_op_num_threads = 1", "inter_op_num_threads = 2", RUNTIME),
+        ("evaluation/widerface.py", "return float(np.sum(", "return 1.0 * float(np.sum(", SCORE),
+        ("plots/precision_recall.py", "dpi=150", "dpi=100", {"plot_curves": 1, "report_headline": 1}),
+        ("networks/catalogue.py", '"retinaface_resnet50": Entry', '"another": Entry', {}),
         ("export/parity.py", "max_abs=float(", "max_abs=1.0 * float(", {**CHECK, **DETECT}),
-        ("geometry/boxes.py", "# ", "# really: ", {}),
+        ("geometry/boxes.py", "import numpy as np\n", "import numpy as np  # for arrays\n", {}),
     ],
-    ids=["the NMS", "the picture", "the parity check", "a comment"],
+    ids=["the NMS", "a runtime", "the evaluator", "the picture", "a table of names", "the parity check", "a comment"],
 )
 def test_changed_code_reruns_the_stages_that_use_it(project, mirror, file, old, new, rerun):
     path = project / "src/pth2map" / file
     before = path.read_text()
-    changed = before.replace(old, new) if old in before else before + "\n# a comment\n"
-    path.write_text(changed)
+    assert old in before
+    path.write_text(before.replace(old, new))
     try:
         run = run_snakemake(
             project, project, *SMOKE, "-n", "--", "results/retinaface/map.txt", PTH2MAP_MIRROR=str(mirror)

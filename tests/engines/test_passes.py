@@ -1,0 +1,106 @@
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tests import synthetic_wider
+
+from pth2map.datasets.widerface_index import index_widerface
+from pth2map.engines.passes import decode_files, infer_files, prepare, stream
+from pth2map.files.errors import InputError
+from pth2map.recipes.recipe import Recipe
+
+NAMES = ("loc", "conf", "landms")
+RECIPE = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "long_side"}}), "64")
+NATIVE = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "none"}}), "native")
+
+
+class Session:
+    """Outputs that tell the images of a batch apart: scores from the pixels of each."""
+
+    def __init__(self):
+        self.batches = []
+
+    def run(self, images):
+        self.batches.append(len(images))
+        decode = RECIPE.decode()
+        outputs = []
+        for image in images:
+            placement = NATIVE.preprocess().placement(*image.shape[1:])
+            loc, conf, landms = (np.zeros(s, np.float32) for s in decode.output_shapes(placement).values())
+            values = np.resize(np.abs(image).ravel(), len(conf)) / 256
+            conf[:, 1] = np.where(np.arange(len(conf)) % 7 == 0, values, 0)
+            outputs.append((loc, conf, landms))
+        return tuple(np.stack(parts) for parts in zip(*outputs, strict=True))
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    return index_widerface("widerface", synthetic_wider.make(tmp_path_factory.mktemp("wider") / "root"))[0]
+
+
+def test_a_batch_with_a_tail_gives_each_image_its_own_detections(index):
+    one_by_one, in_batches = Session(), Session()
+    expected = stream(index, index.images, RECIPE, one_by_one, batch=1)
+    found = stream(index, index.images, RECIPE, in_batches, batch=2)
+    assert one_by_one.batches == [1] * 5
+    assert in_batches.batches == [2, 2, 1]
+    assert found.names == expected.names == index.names
+    assert len(set(expected.counts.tolist())) > 1
+    np.testing.assert_array_equal(found.counts, expected.counts)
+    np.testing.assert_array_equal(found.boxes, expected.boxes)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    for key in ("corners", "landmarks"):
+        np.testing.assert_array_equal(found.extra[key], expected.extra[key])
+
+
+def test_only_images_of_one_size_share_a_batch(index):
+    session = Session()
+    stream(index, index.images, NATIVE, session, batch=4)
+    sizes = [(image.width, image.height) for image in index.images]
+    neighbours = [1]
+    for before, after in pairwise(sizes):
+        if before == after:
+            neighbours[-1] += 1
+        else:
+            neighbours.append(1)
+    assert session.batches == neighbours
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, NATIVE], ids=["square", "native"])
+def test_tensor_files_give_what_the_stream_gives(index, recipe, tmp_path):
+    expected = stream(index, index.images, recipe, Session(), batch=1)
+    prepare(index, index.images, recipe.preprocess(), tmp_path / "in")
+    infer_files(index.images, tmp_path / "in", Session(), NAMES, tmp_path / "out", batch=2)
+    found = decode_files(index.images, tmp_path / "in", tmp_path / "out", recipe)
+    assert found.content_hash() == expected.content_hash()
+    np.testing.assert_array_equal(found.extra["corners"], expected.extra["corners"])
+
+
+def test_a_shard_without_images_has_no_detections_of_the_right_kinds(index):
+    nothing = stream(index, (), RECIPE, Session(), batch=1)
+    something = stream(index, index.images[:1], RECIPE, Session(), batch=1)
+    assert nothing.names == ()
+    assert nothing.boxes.shape == (0, 4)
+    for key, array in something.extra.items():
+        assert (nothing.extra[key].dtype, nothing.extra[key].shape[1:]) == (array.dtype, array.shape[1:])
+
+
+def test_an_error_names_the_image(index):
+    class Broken(Session):
+        def run(self, images):
+            loc, conf, landms = super().run(images)
+            conf[:] = np.nan
+            return loc, conf, landms
+
+    with pytest.raises(InputError, match=f"^{index.names[0]}: output conf holds"):
+        stream(index, index.images, RECIPE, Broken(), batch=1)
+
+
+def test_an_image_that_changed_since_the_index_is_refused(tmp_path):
+    root = synthetic_wider.make(tmp_path / "root")
+    index = index_widerface("widerface", root)[0]
+    first, other = (index.file(image) for image in (index.images[0], index.images[2]))
+    first.write_bytes(other.read_bytes())
+    with pytest.raises(InputError, match="the file changed, index the dataset again"):
+        stream(index, index.images, RECIPE, Session(), batch=1)

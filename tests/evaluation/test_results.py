@@ -1,0 +1,65 @@
+import numpy as np
+
+from pth2map.datasets.index import DatasetIndex, IndexedImage
+from pth2map.evaluation.results import Result, dataset_notes, widerface_clauses
+from pth2map.evaluation.widerface import Evaluation
+
+IMAGES = tuple(IndexedImage(f"e/{i}", f"e/{i}.jpg", 10, 20, f"{i:064}") for i in range(3))
+
+
+def index(**changes) -> DatasetIndex:
+    fields = {"subset": None, "full": False, "ground_truth": "0" * 64, **changes}
+    return DatasetIndex(dataset="widerface", root="/data", images=IMAGES, **fields)
+
+
+EVALUATION = Evaluation({"easy": 0.5}, np.zeros((1, 1000, 2)), [], 3, {"easy": 1}, 0.5, "strict")
+
+
+def test_the_text_for_a_person():
+    result = Result(
+        model="retinaface",
+        engine="onnxruntime",
+        variant="640-fp32-b1",
+        index=index(),
+        metrics={"easy": 0.90454321, "medium": 1.0, "hard": None},
+        protocol=["input: x", "evaluator: y"],
+        notes=["something"],
+        hashes={"weights": "ab", "ground_truth": "cd"},
+    )
+    assert result.to_text() == (
+        "retinaface on onnxruntime, 640-fp32-b1: widerface, 3 images\n"
+        "\n"
+        "AP             easy    medium      hard\n"
+        "%             90.45    100.00         -\n"
+        "fraction   0.904543  1.000000         -\n"
+        "\n"
+        "Protocol\n"
+        "  input: x\n"
+        "  evaluator: y\n"
+        "\n"
+        "Notes\n"
+        "  something\n"
+        "\n"
+        "Hashes\n"
+        "  weights      ab\n"
+        "  ground_truth cd\n"
+    )
+    content = result.to_json()
+    assert content["metrics"] == {"easy": 0.90454321, "medium": 1.0, "hard": None}
+    assert content["protocol"] == "input: x; evaluator: y"
+    assert content["images"] == 3
+
+
+def test_what_may_be_compared_with_published_figures():
+    cases = {"full": {"full": True}, "part": {"subset": "the first 3 of 9 images"}, "other": {}}
+    clauses = {case: widerface_clauses(index(**changes), EVALUATION)[0] for case, changes in cases.items()}
+    assert clauses["full"] == "images: WIDER FACE val, all 3 images of the published ground truth"
+    assert clauses["part"].endswith("a subset: the first 3 of 9 images; not comparable with published figures")
+    assert "not the published set of 3,226; not comparable" in clauses["other"]
+
+
+def test_left_out_images_are_noted():
+    assert dataset_notes(index()) == []
+    assert dataset_notes(index(extra=("e/9",))) == [
+        "1 images of the folder have no ground truth and were left out: e/9"
+    ]

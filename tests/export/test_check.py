@@ -1,0 +1,56 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from tests import synthetic_wider
+
+from pth2map.engines.session import open_session
+from pth2map.export.check import check_graph
+from pth2map.export.graphs import export_graph
+from pth2map.files.errors import InputError
+from pth2map.files.hashing import hash_file
+from pth2map.networks.catalogue import build, entry
+from pth2map.networks.formula import formula_state_dict
+from pth2map.recipes.recipe import Recipe
+
+NETWORK = "retinaface_mobilenet025"
+SCALES = ((r"^body\.stage1\.0\.0\.weight$", 1 / 64), (r"^ClassHead", 0.3), (r"^(BboxHead|LandmarkHead)", 0.1))
+PREPROCESS = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "long_side"}}), "64").preprocess()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    weights = folder / "formula.pth"
+    torch.save(formula_state_dict(build(NETWORK), SCALES), weights)
+    root = synthetic_wider.make(folder / "wider")
+    for graph_format, name in (("onnx", "model.onnx"), ("torchscript", "model.ts")):
+        said = export_graph(NETWORK, weights, graph_format, "64", folder / name, opset=13, dynamic=["batch"])
+        assert "300 entries" in said
+    return folder, weights, sorted(root.rglob("*.jpg"))[:2]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("onnxruntime", "model.onnx"), ("torchscript", "model.ts")])
+def test_graphs_follow_the_network(exported, kind, name):
+    folder, weights, images = exported
+    session = open_session(kind, folder / name, entry(NETWORK).outputs)
+    found = check_graph(NETWORK, weights, folder / name, session, PREPROCESS, images, 1e-4)
+    assert found["images"] == 2
+    assert sorted(found["outputs"]) == ["conf", "landms", "loc"]
+    assert found["outputs"]["loc"]["shape"] == [1, 168, 4]
+    assert found["graph"] == hash_file(folder / name)
+    assert found["weights"]["sha256"] == hash_file(weights)
+
+
+def test_a_graph_beyond_the_tolerance_is_refused(exported):
+    folder, weights, images = exported
+    session = open_session("onnxruntime", folder / "model.onnx", entry(NETWORK).outputs)
+
+    class Off:
+        def run(self, images):
+            loc, conf, landms = session.run(images)
+            return loc + np.float32(2e-3), conf, landms
+
+    with pytest.raises(InputError, match=r"differs from the network by more than 0\.001 on 2 images: loc by 0\.002"):
+        check_graph(NETWORK, weights, folder / "model.onnx", Off(), PREPROCESS, images, 1e-3)

@@ -1,0 +1,83 @@
+"""The whole workflow on five images of noise and made-up weights: no real data needed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from tests import synthetic_wider
+
+from pth2map.networks.catalogue import build
+from pth2map.networks.formula import formula_state_dict
+
+from .conftest import ROOT, run_snakemake
+
+SCALES = ((r"^body\.stage1\.0\.0\.weight$", 1 / 64), (r"^ClassHead", 0.3), (r"^(BboxHead|LandmarkHead)", 0.1))
+OVERLAY = """
+datasets:
+  widerface: {{root: "{root}", shards: 8}}
+engines:
+  by_files: {{kind: onnxruntime, route: files}}
+models:
+  retinaface:
+    weights: {{path: "{weights}"}}
+    recipe: {{decode: {{confidence_threshold: 0.45}}}}
+    export: {{parity: {{max_abs: 1.0e-3}}}}
+    engines: [onnxruntime, by_files]
+    variants: {{sizes: [320], batches: [1, 4]}}
+    headline: {{engine: onnxruntime, variant: 320-fp32-b4}}
+"""
+POINTS = [("onnxruntime", "320-fp32-b1"), ("onnxruntime", "320-fp32-b4"), ("by_files", "320-fp32-b4")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Eight shards of five images: three have none."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    root = synthetic_wider.make(folder / "größe/wider face")
+    weights = folder / "formula.pth"
+    torch.save(formula_state_dict(build("retinaface_mobilenet025"), SCALES), weights)
+    (folder / "overlay.yaml").write_text(OVERLAY.format(root=root, weights=weights), encoding="utf-8")
+    targets = [f"results/retinaface/{engine}/{variant}/map.json" for engine, variant in POINTS]
+    run = run_snakemake(ROOT, folder, "--configfile", "overlay.yaml", "--", *targets, "results/retinaface/map.txt")
+    assert run.status == 0, run.output
+    return folder
+
+
+def detections(folder, engine, variant):
+    return np.load(folder / "results/retinaface" / engine / variant / "detections/detections.npz")
+
+
+def test_batches_and_routes_find_the_same(folder):
+    first, *others = (detections(folder, *point) for point in POINTS)
+    assert first["counts"].shape == (5,)
+    assert first["counts"].sum() > 20
+    for other in others:
+        assert first["names"].tolist() == other["names"].tolist()
+        np.testing.assert_array_equal(first["counts"], other["counts"])
+        np.testing.assert_allclose(first["scores"], other["scores"], atol=1e-5)
+    np.testing.assert_array_equal(others[0]["boxes"], others[1]["boxes"])
+
+
+def test_the_result_is_stamped(folder):
+    result = json.loads((folder / "results/retinaface/map.json").read_text())
+    assert result["images"] == 5
+    assert result["variant"] == "320-fp32-b4"
+    assert result["full_dataset"] is False
+    assert "5 images of a folder that is not the published set of 3,226" in result["protocol"]
+
+
+def test_a_graph_beyond_the_tolerance_stops_the_run(folder):
+    (folder / "strict.yaml").write_text("{models: {retinaface: {export: {parity: {max_abs: 1.0e-12}}}}}")
+    run = run_snakemake(ROOT, folder, "--configfile", "overlay.yaml", "strict.yaml", "--", "results/retinaface/map.txt")
+    assert run.status != 0
+    assert "differs from the network by more than 1e-12" in run.output
+
+
+def test_a_broken_image_stops_the_run_and_is_named(folder):
+    """After the others: it spoils the folder."""
+    path = folder / "größe/wider face/WIDER_val/images/0--Parade/0_Parade_b_1.jpg"
+    path.write_bytes(path.read_bytes()[:2000])
+    run = run_snakemake(ROOT, folder, "--configfile", "overlay.yaml", "--", "results/retinaface/map.txt")
+    assert run.status != 0
+    assert "0_Parade_b_1.jpg: truncated JPEG" in run.output
