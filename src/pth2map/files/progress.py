@@ -75,7 +75,9 @@ class _SharedBar:
             return
         self._shown = now
         try:
-            self._file.write_text(json.dumps([done, self._total, self._start, now]), encoding="utf-8")
+            new = self._file.with_suffix(".new")
+            new.write_text(json.dumps([done, self._total, self._start, now]), encoding="utf-8")
+            new.replace(self._file)
             jobs = self._at_work(now)
             count = f"{self._label} ({len(jobs)} jobs)" if len(jobs) > 1 else self._label
             elapsed = now - min(start for _, _, start, _ in jobs)
@@ -97,7 +99,7 @@ class _SharedBar:
             try:
                 job = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError):
-                continue  # gone, or just being written
+                continue  # gone by now
             if now - job[3] < 10 * _SECONDS_BETWEEN_BARS:
                 jobs.append(job)
             else:
