@@ -130,6 +130,11 @@ def threads_of(wildcards):
     return POINTS.engine(wildcards.engine).threads
 
 
+def all_cores(wildcards):
+    """So that nothing runs beside the job. Asked for a job only: ``snakemake --unlock`` knows no cores."""
+    return workflow.cores
+
+
 def size_of(wildcards):
     return point_of(wildcards).size
 

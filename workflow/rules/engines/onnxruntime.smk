@@ -91,7 +91,7 @@ rule bench_onnxruntime:
         engine=pattern(POINTS.engines_of_kind("onnxruntime")),
     conda:
         ENVIRONMENT
-    threads: workflow.cores
+    threads: all_cores
     params:
         kind=kind_of,
         network=network_of,
