@@ -34,7 +34,8 @@ Snakemake = Callable[..., Run]
 def run_snakemake(root: Path, folder: Path, *arguments: str | Path, **environment: str | None) -> Run:
     """Call Snakemake on the workflow at ``root`` with ``folder`` as the working directory."""
     variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment}
-    command = [sys.executable, "-m", "snakemake", "--snakefile", root / "Snakefile", "--cores", "2", *arguments]
+    cores = [] if "--unlock" in arguments else ["--cores", "2"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", root / "Snakefile", *cores, *arguments]
     done = subprocess.run(
         list(map(str, command)),
         cwd=folder,

@@ -96,6 +96,10 @@ def test_parsing_the_workflow_imports_no_torch(mirror, tmp_path):
     assert run.status == 0, run.output
 
 
+def test_a_stale_lock_is_removed_without_further_options(mirror, tmp_path):
+    assert run_snakemake(ROOT, tmp_path, "--unlock", *SMOKE, PTH2MAP_MIRROR=str(mirror)).status == 0
+
+
 def test_the_workflow_as_a_module_of_another(mirror, tmp_path):
     (tmp_path / "Snakefile").write_text(
         f"""
