@@ -10,10 +10,10 @@ from snakemake.exceptions import WorkflowError
 
 from pth2map.config.load import load_config
 from pth2map.config.points import Points
-from pth2map.files.code import code_hash
+from pth2map.config.states import States
 from pth2map.files.command import put_python_first
 from pth2map.files.errors import InputError
-from pth2map.files.hashing import folder_state, hash_json
+from pth2map.files.hashing import hash_json
 
 try:
     POINTS = Points(load_config(config, ROOT))
@@ -28,6 +28,7 @@ SCRIPTS = (
     / "workflow"
     / "scripts"
 )
+STATES = States(POINTS, SCRIPTS)
 ENVIRONMENT = str(ROOT / "envs" / "pth2map.yaml")
 
 
@@ -36,36 +37,36 @@ def script(name):
     return str(SCRIPTS / f"{name}.py")
 
 
-# What each command picks by name out of the library's tables, beside what it imports.
-PICKED = {
-    "export_graph": ("network", "outputs"),
-    "check_export": ("network", "outputs", "preprocess", "runtime"),
-    "stream": ("outputs", "preprocess", "decode", "runtime"),
-    "prepare": ("preprocess",),
-    "infer_files": ("outputs", "runtime"),
-    "decode": ("preprocess", "decode"),
-    "bench": ("outputs", "preprocess", "runtime"),
-    "score_point": ("preprocess", "decode"),
-}
-
-
-def code(name):
-    """Hash of a command and of the library code it uses, for ``params:``: its change reruns the rule."""
+def state(stage):
+    """State of a stage (src/pth2map/config/states.py), for ``params:``: its change reruns the rule."""
 
     def of(wildcards):
-        if name not in PICKED:
-            return code_hash(Path(script(name)))
-        kind = (
-            kind_of(wildcards)
-            if "engine" in wildcards.keys()
-            else kind_of_graph(wildcards)
-        )
-        return code_hash(
-            Path(script(name)),
-            *(POINTS.picked(part, wildcards.model, kind) for part in PICKED[name]),
-        )
+        return getattr(STATES, stage)(point_of(wildcards))
 
     return of
+
+
+def state_of_graph(stage, graph=None):
+    """As ``state``, for the stages of one graph."""
+
+    def of(wildcards):
+        fmt = graph or {"onnx": "onnx", "ts": "torchscript"}[wildcards.suffix]
+        return getattr(STATES, stage)(wildcards.model, wildcards.size, fmt)
+
+    return of
+
+
+def state_of_model(stage):
+    """As ``state``, for the stages of a model."""
+
+    def of(wildcards):
+        return getattr(STATES, stage)(wildcards.model)
+
+    return of
+
+
+def index_state(wildcards):
+    return STATES.index(wildcards.dataset)
 
 
 def hash_options(hashes):
@@ -94,14 +95,18 @@ def parity_of(wildcards):
     return f"{graph_of(wildcards)}.parity.json"
 
 
+def shards_folder(wildcards):
+    """Shards of a point lie below their state: a leftover job of another state cannot reach them."""
+    state = STATES.detect(point_of(wildcards))
+    return f"scratch/{wildcards.model}/{wildcards.engine}/{wildcards.variant}/{state}"
+
+
 def of_every_shard(file):
     """A file of every shard of a point."""
 
     def paths(wildcards):
-        folder = (
-            f"scratch/{wildcards.model}/{wildcards.engine}/{wildcards.variant}/shards"
-        )
-        return [f"{folder}/{shard}/{file}" for shard in POINTS.shards(wildcards.model)]
+        shards = POINTS.shards(wildcards.model)
+        return [f"{shards_folder(wildcards)}/{shard}/{file}" for shard in shards]
 
     return paths
 
@@ -109,8 +114,7 @@ def of_every_shard(file):
 def earlier_shard(wildcards):
     """The shard that must be decoded first, so that only so many shards have tensor files at once."""
     earlier = POINTS.earlier_shard(wildcards.shard)
-    folder = f"scratch/{wildcards.model}/{wildcards.engine}/{wildcards.variant}/shards"
-    return f"{folder}/{earlier}/detections.npz" if earlier else []
+    return f"{shards_folder(wildcards)}/{earlier}/detections.npz" if earlier else []
 
 
 def session_json(wildcards):
@@ -151,21 +155,9 @@ def leaf_hash(wildcards):
     return hash_json(POINTS.leaf(point_of(wildcards)))
 
 
-STAGES = {
-    "stream": ("stream", "gather", "score_point"),
-    "files": ("prepare", "infer_files", "decode", "gather", "score_point"),
-}
-
-
 def chain_code(wildcards):
     """One hash over the code of all stages behind a result."""
-    stages = (
-        "index_widerface",
-        "export_graph",
-        "check_export",
-        *STAGES[POINTS.engine(wildcards.engine).route],
-    )
-    return hash_json([code(stage)(wildcards) for stage in stages])[:12]
+    return STATES.code(point_of(wildcards))
 
 
 # A model: wildcard model.
@@ -256,11 +248,6 @@ def ground_truth_files(wildcards):
         f"{root_of(wildcards)}/ground_truth/wider_{part}_val.mat"
         for part in ("face", "easy", "medium", "hard")
     ]
-
-
-def image_files(wildcards):
-    """Fingerprint of the images, so that a changed folder is indexed again."""
-    return folder_state(Path(root_of(wildcards)), "WIDER_val/images/*/*")
 
 
 def subset_list(wildcards):

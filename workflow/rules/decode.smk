@@ -7,14 +7,14 @@ rule decode_shard:
     input:
         script=script("decode"),
         index=index_of,
-        inputs="scratch/{model}/{engine}/{variant}/shards/{shard}/inputs",
-        outputs="scratch/{model}/{engine}/{variant}/shards/{shard}/outputs",
+        inputs="scratch/{model}/{engine}/{variant}/{state}/{shard}/inputs",
+        outputs="scratch/{model}/{engine}/{variant}/{state}/{shard}/outputs",
     output:
-        detections="scratch/{model}/{engine}/{variant}/shards/{shard}/detections.npz",
+        detections="scratch/{model}/{engine}/{variant}/{state}/{shard}/detections.npz",
     log:
-        "logs/{model}/{engine}/{variant}/decode-{shard}.log",
+        "logs/{model}/{engine}/{variant}/{state}/decode-{shard}.log",
     benchmark:
-        "logs/{model}/{engine}/{variant}/decode-{shard}.benchmark.tsv"
+        "logs/{model}/{engine}/{variant}/{state}/decode-{shard}.benchmark.tsv"
     wildcard_constraints:
         engine=pattern(POINTS.engines_of("files")),
     conda:
@@ -22,7 +22,7 @@ rule decode_shard:
     params:
         recipe=recipe_json,
         size=size_of,
-        code=code("decode"),
+        state=state("detect"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: decode shard {wildcards.shard}"
     shell:
@@ -47,7 +47,7 @@ rule gather_detections:
     conda:
         ENVIRONMENT
     params:
-        code=code("gather"),
+        state=state("gather"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: gather the shards"
     shell:

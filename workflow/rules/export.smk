@@ -20,7 +20,7 @@ rule export_onnx:
         hashes=weights_hashes,
         opset=opset_of,
         dynamic=dynamic_of,
-        code=code("export_graph"),
+        state=state_of_graph("export", "onnx"),
     message:
         "{wildcards.model}: export to ONNX, size {wildcards.size}"
     shell:
@@ -44,7 +44,7 @@ rule export_torchscript:
     params:
         network=network_of,
         hashes=weights_hashes,
-        code=code("export_graph"),
+        state=state_of_graph("export", "torchscript"),
     message:
         "{wildcards.model}: export to TorchScript, size {wildcards.size}"
     shell:
@@ -74,7 +74,7 @@ rule check_export:
         kind=kind_of_graph,
         recipe=preprocess_json,
         check=check_options,
-        code=code("check_export"),
+        state=state_of_graph("check"),
     message:
         "{wildcards.model}: hold model.{wildcards.suffix} to PyTorch, size {wildcards.size}"
     shell:
@@ -99,7 +99,7 @@ rule collect_parity:
         ENVIRONMENT
     params:
         names=headline_graphs,
-        code=code("collect_parity"),
+        state=state_of_model("parity"),
     message:
         "{wildcards.model}: parity of its graphs"
     shell:

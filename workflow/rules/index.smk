@@ -20,8 +20,7 @@ rule index_widerface:
     params:
         root=root_of,
         subset=subset_options,
-        files=image_files,
-        code=code("index_widerface"),
+        state=index_state,
     message:
         "index {wildcards.dataset}"
     shell:

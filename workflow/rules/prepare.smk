@@ -10,12 +10,12 @@ rule prepare_shard:
         earlier=earlier_shard,
     output:
         inputs=temp(
-            directory("scratch/{model}/{engine}/{variant}/shards/{shard}/inputs")
+            directory("scratch/{model}/{engine}/{variant}/{state}/{shard}/inputs")
         ),
     log:
-        "logs/{model}/{engine}/{variant}/prepare-{shard}.log",
+        "logs/{model}/{engine}/{variant}/{state}/prepare-{shard}.log",
     benchmark:
-        "logs/{model}/{engine}/{variant}/prepare-{shard}.benchmark.tsv"
+        "logs/{model}/{engine}/{variant}/{state}/prepare-{shard}.benchmark.tsv"
     wildcard_constraints:
         engine=pattern(POINTS.engines_of("files")),
     conda:
@@ -23,7 +23,7 @@ rule prepare_shard:
     params:
         recipe=preprocess_json,
         size=size_of,
-        code=code("prepare"),
+        state=state("prepare"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: prepare shard {wildcards.shard}"
     shell:

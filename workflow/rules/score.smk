@@ -29,6 +29,7 @@ rule score_point:
         leaf=leaf_json,
         leaf_hash=leaf_hash,
         code=chain_code,
+        state=state("score"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: score"
     shell:
@@ -55,7 +56,7 @@ rule plot_curves:
     conda:
         ENVIRONMENT
     params:
-        code=code("plot_curves"),
+        state=state("plot"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: draw the curves"
     shell:
@@ -78,6 +79,8 @@ rule report_headline:
     localrule: True
     conda:
         ENVIRONMENT
+    params:
+        state=state_of_model("headline"),
     message:
         "{wildcards.model}: the headline result"
     shell:

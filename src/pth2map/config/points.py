@@ -17,11 +17,8 @@ from pth2map.config.schema import (
     OwnWeights,
     parse_variant,
 )
-from pth2map.engines.catalogue import KINDS
 from pth2map.files.errors import InputError, nearest
 from pth2map.files.fetch import Declaration, locate
-from pth2map.networks.catalogue import NETWORKS
-from pth2map.recipes.catalogue import RECIPES
 
 T = TypeVar("T")
 
@@ -129,22 +126,6 @@ class Points:
         earlier = number - self.config.tensor_shards
         return f"{earlier}-of-{count}" if earlier > 0 else None
 
-    def picked(self, part: str, model: str, kind: str | None) -> str:
-        """What the commands pick by name for a part of their work, for the hash of their code.
-
-        ``part`` is ``network``, ``outputs`` (the names of the network's), ``preprocess``, ``decode`` or ``runtime`` (of
-        an engine kind of our own process).
-        """
-        block = self.model(model)
-        recipe = RECIPES[block.recipe.kind]
-        return {
-            "network": NETWORKS[block.network].module,
-            "outputs": ", ".join(NETWORKS[block.network].outputs),
-            "preprocess": recipe.preprocess,
-            "decode": recipe.decode,
-            "runtime": KINDS.get(kind or "", ""),
-        }[part]
-
     def leaf(self, point: Point) -> dict[str, Any]:
         """What decides the figures of a point, without any place on disk."""
         block, engine = self.model(point.model), self.engine(point.engine)
@@ -175,6 +156,7 @@ class Points:
             "variant": VARIANT,
             "shard": r"\d+-of-\d+",
             "size": SIZE,
+            "state": r"[0-9a-f]{12}",
         }
 
 

@@ -11,12 +11,12 @@ rule stream_onnxruntime:
         parity=parity_of,
         index=index_of,
     output:
-        detections="scratch/{model}/{engine}/{variant}/shards/{shard}/detections.npz",
-        run="scratch/{model}/{engine}/{variant}/shards/{shard}/run.json",
+        detections="scratch/{model}/{engine}/{variant}/{state}/{shard}/detections.npz",
+        run="scratch/{model}/{engine}/{variant}/{state}/{shard}/run.json",
     log:
-        "logs/{model}/{engine}/{variant}/stream-{shard}.log",
+        "logs/{model}/{engine}/{variant}/{state}/stream-{shard}.log",
     benchmark:
-        "logs/{model}/{engine}/{variant}/stream-{shard}.benchmark.tsv"
+        "logs/{model}/{engine}/{variant}/{state}/stream-{shard}.benchmark.tsv"
     wildcard_constraints:
         engine=pattern(POINTS.engines_of("stream", "onnxruntime")),
     conda:
@@ -29,7 +29,7 @@ rule stream_onnxruntime:
         recipe=recipe_json,
         size=size_of,
         batch=batch_of,
-        code=code("stream"),
+        state=state("detect"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: detect in shard {wildcards.shard}"
     shell:
@@ -45,16 +45,16 @@ rule infer_onnxruntime:
         graph=graph_of,
         parity=parity_of,
         index=index_of,
-        inputs="scratch/{model}/{engine}/{variant}/shards/{shard}/inputs",
+        inputs="scratch/{model}/{engine}/{variant}/{state}/{shard}/inputs",
     output:
         outputs=temp(
-            directory("scratch/{model}/{engine}/{variant}/shards/{shard}/outputs")
+            directory("scratch/{model}/{engine}/{variant}/{state}/{shard}/outputs")
         ),
-        run="scratch/{model}/{engine}/{variant}/shards/{shard}/run.json",
+        run="scratch/{model}/{engine}/{variant}/{state}/{shard}/run.json",
     log:
-        "logs/{model}/{engine}/{variant}/infer-{shard}.log",
+        "logs/{model}/{engine}/{variant}/{state}/infer-{shard}.log",
     benchmark:
-        "logs/{model}/{engine}/{variant}/infer-{shard}.benchmark.tsv"
+        "logs/{model}/{engine}/{variant}/{state}/infer-{shard}.benchmark.tsv"
     wildcard_constraints:
         engine=pattern(POINTS.engines_of("files", "onnxruntime")),
     conda:
@@ -65,7 +65,7 @@ rule infer_onnxruntime:
         network=network_of,
         options=session_json,
         batch=batch_of,
-        code=code("infer_files"),
+        state=state("infer"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: infer shard {wildcards.shard}"
     shell:
@@ -99,7 +99,7 @@ rule bench_onnxruntime:
         recipe=preprocess_json,
         size=size_of,
         batch=batch_of,
-        code=code("bench"),
+        state=state("bench"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: measure latency"
     shell:

@@ -1,0 +1,149 @@
+"""The state of a stage: one hash over everything its output comes from.
+
+It covers the stage's own part of the config, the code of its command, and the state of every stage before it, down to
+weights and images. It stands in the params of every rule: Snakemake forgets what it knew of a job that failed, and
+would otherwise take what lies behind that job for up to date. And it stands in the path of shards: a job left over from
+a killed run finishes in the folder of its own state and cannot put its output among those of another.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pth2map.config.points import Point, Points
+from pth2map.config.schema import OwnWeights
+from pth2map.engines.catalogue import KINDS
+from pth2map.files.code import code_hash
+from pth2map.files.hashing import folder_state, hash_json
+from pth2map.networks.catalogue import NETWORKS
+from pth2map.recipes.catalogue import RECIPES
+
+_DATASET_FILES = ("WIDER_val/images/*/*.[jJ][pP]*[gG]", "ground_truth/*.mat")
+_RUNTIME_OF_GRAPH = {"onnx": "onnxruntime", "torchscript": "torchscript"}
+
+
+class States:
+    """States of the stages of a config whose commands lie in the folder ``commands``."""
+
+    def __init__(self, points: Points, commands: Path) -> None:
+        self.points = points
+        self.commands = commands
+
+    @cache  # noqa: B019  (one object a run)
+    def index(self, dataset: str) -> str:
+        block = self.points.dataset(dataset)
+        root = Path(self.points.dataset_root(dataset))
+        files = [
+            folder_state(root, pattern) for pattern in ("WIDER_val/images/*/*.[jJ][pP]*[gG]", "ground_truth/*.mat")
+        ]
+        listed = block.subset.list if block.subset else None
+        names = hash_json(Path(listed).read_text(encoding="utf-8")) if listed else None
+        subset = block.subset.model_dump(mode="json", exclude={"list"}) if block.subset else None
+        return self._state("index_widerface", [str(root), files, subset, names])
+
+    @cache  # noqa: B019
+    def export(self, model: str, size: str, graph: str) -> str:
+        block = self.points.model(model)
+        options = block.export.model_dump(mode="json", exclude={"parity"}) if graph == "onnx" else None
+        network = NETWORKS[block.network]
+        facts = [block.network, network.outputs, self._weights(model), size, graph, options]
+        return self._state("export_graph", facts, picked=[network.module])
+
+    @cache  # noqa: B019
+    def check(self, model: str, size: str, graph: str) -> str:
+        block = self.points.model(model)
+        facts = [self._preprocess(model), block.export.parity.model_dump(mode="json")]
+        picked = [
+            NETWORKS[block.network].module,
+            RECIPES[block.recipe.kind].preprocess,
+            KINDS[_RUNTIME_OF_GRAPH[graph]],
+        ]
+        before = [self.index(block.dataset), self.export(model, size, graph)]
+        return self._state("check_export", facts, picked, before)
+
+    @cache  # noqa: B019
+    def parity(self, model: str) -> str:
+        size = self.points.headline(model).size
+        checks = [self.check(model, size, graph) for graph in self.points.headline_graphs(model)]
+        return self._state("collect_parity", before=checks)
+
+    @cache  # noqa: B019
+    def prepare(self, point: Point) -> str:
+        block = self.points.model(point.model)
+        picked = [RECIPES[block.recipe.kind].preprocess]
+        return self._state("prepare", [self._preprocess(point.model), point.size], picked, [self.index(block.dataset)])
+
+    @cache  # noqa: B019
+    def infer(self, point: Point) -> str:
+        return self._state(
+            "infer_files", self._session(point), [self._runtime(point)], [self.prepare(point), self._check(point)]
+        )
+
+    @cache  # noqa: B019
+    def detect(self, point: Point) -> str:
+        """Of the detections of a shard, by either route. The number of shards changes none."""
+        block = self.points.model(point.model)
+        recipe = RECIPES[block.recipe.kind]
+        facts = block.recipe.model_dump(mode="json")
+        if self.points.engine(point.engine).route == "files":
+            return self._state("decode", [facts], [recipe.preprocess, recipe.decode], [self.infer(point)])
+        picked = [recipe.preprocess, recipe.decode, self._runtime(point)]
+        before = [self.index(block.dataset), self._check(point)]
+        return self._state("stream", [facts, *self._session(point)], picked, before)
+
+    @cache  # noqa: B019
+    def gather(self, point: Point) -> str:
+        return self._state("gather", before=[self.detect(point)])
+
+    @cache  # noqa: B019
+    def score(self, point: Point) -> str:
+        recipe = RECIPES[self.points.model(point.model).recipe.kind]
+        facts = [self.points.leaf(point)]
+        return self._state("score_point", facts, [recipe.preprocess, recipe.decode], [self.gather(point)])
+
+    @cache  # noqa: B019
+    def plot(self, point: Point) -> str:
+        return self._state("plot_curves", before=[self.score(point)])
+
+    def headline(self, model: str) -> str:
+        return hash_json([self.plot(self.points.headline(model)), self.parity(model)])[:12]
+
+    def bench(self, point: Point) -> str:
+        recipe = RECIPES[self.points.model(point.model).recipe.kind]
+        facts = [self._preprocess(point.model), *self._session(point)]
+        return self._state("bench", facts, [recipe.preprocess, self._runtime(point)], [self._check(point)])
+
+    def code(self, point: Point) -> str:
+        """The code alone of all stages behind the score of a point."""
+        states = States(self.points, self.commands)
+        states._facts_count = False
+        return states.score(point)
+
+    _facts_count = True
+
+    def _state(
+        self, command: str, facts: Sequence[Any] = (), picked: Sequence[str] = (), before: Sequence[str] = ()
+    ) -> str:
+        code = code_hash(self.commands / f"{command}.py", *picked)
+        return hash_json([code, list(facts) if self._facts_count else None, list(before)])[:12]
+
+    def _check(self, point: Point) -> str:
+        return self.check(point.model, point.size, self.points.engine(point.engine).graph)
+
+    def _preprocess(self, model: str) -> Any:
+        return self.points.model(model).recipe.model_dump(mode="json", exclude={"decode"})
+
+    def _session(self, point: Point) -> list[Any]:
+        engine = self.points.engine(point.engine)
+        return [engine.model_dump(mode="json", exclude={"route"}), point.variant]
+
+    def _runtime(self, point: Point) -> str:
+        return KINDS[self.points.engine(point.engine).kind]
+
+    def _weights(self, model: str) -> Any:
+        weights = self.points.model(model).weights
+        if not isinstance(weights, OwnWeights):
+            return self.points.weights_hashes(model)
+        state = Path(weights.path).stat()
+        return [weights.path, state.st_size, state.st_mtime_ns]
