@@ -122,11 +122,34 @@ def test_the_shipped_config_is_right():
             {"datasets__widerface__subset": {"list": "none.txt"}},
             "datasets.widerface.subset.list: no such file: none.txt",
         ),
-        ({"datasets__widerface__subset": {}}, "datasets.widerface.subset: give either first or list"),
+        ({"datasets__widerface__subset": {}}, "datasets.widerface.subset: found neither; give either first or list"),
         (
             {"datasets__widerface__root": "${PTH2MAP_NO}/x"},
             "needs the environment variable PTH2MAP_NO, which is not set",
         ),
+        (
+            {"models__retinaface__recipe__decode__nms_threshold": float("nan")},
+            "models.retinaface.recipe.decode.nms_threshold: found nan; expected a finite number",
+        ),
+        (
+            {"models__retinaface__engines": ["onnxruntime", "onnxruntime"]},
+            "models.retinaface.engines: onnxruntime comes 2 times",
+        ),
+        (
+            {"engines__tables": 3, "engines__export": CONFIG["engines"]["onnxruntime"]},
+            "engines.tables: found 3; expected a block",
+        ),
+        ({"engines__export": CONFIG["engines"]["onnxruntime"]}, "engines.export: this name is a folder of its own"),
+        (
+            {"files__retinaface_mobilenet025__path": "../evil.pth"},
+            "files.retinaface_mobilenet025.path: found '../evil.pth'; expected a relative path of plain names",
+        ),
+        ({"files__retinaface_mobilenet025__sha256": None}, "files.retinaface_mobilenet025: no hash; give sha256"),
+        (
+            {"files__retinaface_resnet50__path": "weights/retinaface/mobilenet0.25_Final.pth"},
+            "files.retinaface_mobilenet025.path: weights/retinaface/mobilenet0.25_Final.pth is the place of another",
+        ),
+        ({"models__retinaface__variants__batches": [1, 1]}, "models.retinaface.variants: 1000-fp32-b1 comes 2 times"),
         ({"models": None}, "models: found None; expected a block of keys"),
     ],
 )

@@ -25,6 +25,19 @@ def test_spread_takes_different_images(count, wanted):
     assert len({image.name for image in chosen}) == min(count, wanted)
 
 
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_shard_that_does_not_exist_is_refused(number):
+    with pytest.raises(InputError, match="expected a number from 1 to 2"):
+        index_of(4).shard(number, 2)
+
+
+def test_a_broken_index_is_named(tmp_path):
+    for content in ("", "{}", '{"images": [1]}'):
+        (tmp_path / "index.json").write_text(content)
+        with pytest.raises(InputError, match=r"index\.json is not the index of a dataset"):
+            DatasetIndex.load(tmp_path / "index.json")
+
+
 def test_saved_and_loaded(tmp_path):
     index = index_of(3)
     index.save(tmp_path / "index.json")

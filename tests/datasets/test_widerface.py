@@ -199,3 +199,14 @@ def test_official_ground_truth(mirror, tmp_path):
 def test_mini_set_is_part_of_the_official_one(mirror):
     mini = read_ground_truth(mirror / "widerface-mini/ground_truth")
     assert_equal(read_ground_truth(mirror / "widerface-ground-truth").subset(mini.names), mini)
+
+
+def test_swapped_subsets_are_refused(folder):
+    easy, hard = (folder / f"wider_{subset}_val.mat" for subset in ("easy", "hard"))
+    content = easy.read_bytes()
+    easy.write_bytes(hard.read_bytes())
+    hard.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"wider_easy_val\.mat counts faces that wider_medium_val\.mat does not; are they swapped"
+    ):
+        read_ground_truth(folder)

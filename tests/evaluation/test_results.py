@@ -1,7 +1,7 @@
 import numpy as np
 
 from pth2map.datasets.index import DatasetIndex, IndexedImage
-from pth2map.evaluation.results import Result, dataset_notes, widerface_clauses
+from pth2map.evaluation.results import Result, dataset_notes, engine_clause, widerface_clauses
 from pth2map.evaluation.widerface import Evaluation
 
 IMAGES = tuple(IndexedImage(f"e/{i}", f"e/{i}.jpg", 10, 20, f"{i:064}") for i in range(3))
@@ -19,6 +19,7 @@ def test_the_text_for_a_person():
     result = Result(
         model="retinaface",
         engine="onnxruntime",
+        kind="onnxruntime",
         variant="640-fp32-b1",
         index=index(),
         metrics={"easy": 0.90454321, "medium": 1.0, "hard": None},
@@ -63,3 +64,16 @@ def test_left_out_images_are_noted():
     assert dataset_notes(index(extra=("e/9",))) == [
         "1 images of the folder have no ground truth and were left out: e/9"
     ]
+
+
+def test_the_engine_is_named_by_what_it_is():
+    ort = {
+        "kind": "onnxruntime",
+        "options": {"providers": ["CPUExecutionProvider"]},
+        "packages": {"onnxruntime": "1.2"},
+    }
+    assert engine_clause([ort], "fp32", 4) == "engine: onnxruntime 1.2 (CPUExecutionProvider), fp32, batch 4"
+    newer = {**ort, "packages": {"onnxruntime": "1.3"}}
+    assert "onnxruntime 1.2 (CPUExecutionProvider) and onnxruntime 1.3" in engine_clause([newer, ort], "fp32", 1)
+    trace = {"kind": "torchscript", "options": {"threads": 1}, "packages": {"torch": "2.13.0+cpu"}}
+    assert engine_clause([trace], "fp32", 1) == "engine: torchscript 2.13.0+cpu, fp32, batch 1"

@@ -67,6 +67,43 @@ def test_the_result_is_stamped(folder):
     assert "5 images of a folder that is not the published set of 3,226" in result["protocol"]
 
 
+CHANGE = "{models: {retinaface: {recipe: {decode: {nms_threshold: 0.2}}}}}"
+
+
+def test_a_job_that_failed_after_a_change_is_made_up_for(folder, tmp_path):
+    """Snakemake forgets a failed job: the next call must not take what lies behind it for up to date."""
+    (folder / "change.yaml").write_text(CHANGE)
+    (tmp_path / "traps/onnxruntime").mkdir(parents=True)
+    (tmp_path / "traps/onnxruntime/__init__.py").write_text("raise RuntimeError('not to be had today')")
+    overlays = ("--configfile", folder / "overlay.yaml", folder / "change.yaml", "--", "results/retinaface/map.json")
+    failed = run_snakemake(ROOT, folder, *overlays, PYTHONPATH=str(tmp_path / "traps"))
+    assert failed.status != 0
+    assert run_snakemake(ROOT, folder, *overlays).status == 0
+    assert run_snakemake(ROOT, tmp_path, *overlays).status == 0
+    again, fresh = ((f / "results/retinaface/map.json").read_bytes() for f in (folder, tmp_path))
+    assert again == fresh
+
+
+def test_what_a_leftover_job_of_another_config_writes_is_not_gathered(folder):
+    """Shards lie below the state they come from."""
+    shards = {
+        path.parent.parent.name for path in folder.glob("scratch/retinaface/onnxruntime/320-fp32-b4/*/*/run.json")
+    }
+    assert len(shards) == 2  # before and after the change above
+
+
+def test_an_error_comes_again_when_nothing_is_mended(folder, tmp_path):
+    (folder / "elsewhere.yaml").write_text(f"{{datasets: {{widerface: {{root: '{tmp_path}/empty'}}}}}}")
+    root = synthetic_wider.make(tmp_path / "empty")
+    next(root.rglob("*.jpg")).unlink()
+    for _ in range(2):
+        run = run_snakemake(
+            ROOT, folder, "--configfile", "overlay.yaml", "elsewhere.yaml", "--", "results/retinaface/map.txt"
+        )
+        assert run.status != 0
+        assert "1 of 5 images of the ground truth are missing" in run.output
+
+
 def test_a_graph_beyond_the_tolerance_stops_the_run(folder):
     (folder / "strict.yaml").write_text("{models: {retinaface: {export: {parity: {max_abs: 1.0e-12}}}}}")
     run = run_snakemake(ROOT, folder, "--configfile", "overlay.yaml", "strict.yaml", "--", "results/retinaface/map.txt")

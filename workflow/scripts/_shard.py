@@ -9,6 +9,7 @@ from pth2map.datasets.index import DatasetIndex, IndexedImage
 from pth2map.engines.catalogue import KINDS
 from pth2map.engines.session import Session, open_session
 from pth2map.files.atomic import write_json
+from pth2map.files.errors import InputError
 from pth2map.files.provenance import describe_run
 from pth2map.networks.catalogue import entry
 from pth2map.recipes.recipe import Recipe
@@ -32,7 +33,10 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def images_of(args: argparse.Namespace) -> tuple[DatasetIndex, tuple[IndexedImage, ...]]:
-    number, count = map(int, args.shard.split("-of-"))
+    try:
+        number, count = map(int, args.shard.split("-of-"))
+    except ValueError:
+        raise InputError(f"--shard {args.shard}: expected I-of-N, such as 1-of-8") from None
     index = DatasetIndex.load(args.index)
     return index, index.shard(number, count)
 

@@ -8,7 +8,7 @@ import _library  # noqa: F401  isort: skip
 from _shard import add_recipe_arguments, recipe_of
 from pth2map.datasets.index import DatasetIndex
 from pth2map.datasets.widerface import GroundTruth
-from pth2map.evaluation.results import Result, dataset_notes, widerface_clauses
+from pth2map.evaluation.results import Result, dataset_notes, engine_clause, widerface_clauses
 from pth2map.evaluation.widerface import curve_arrays, evaluate
 from pth2map.files.atomic import write_json, write_npz, write_text
 from pth2map.files.command import run
@@ -40,11 +40,14 @@ def main() -> None:
     recipe = recipe_of(args)
     index = DatasetIndex.load(args.index)
     detections = load_detections(args.detections)
+    leaf = json.loads(args.leaf)
+    runs = merge_runs([json.loads(path.read_text(encoding="utf-8")) for path in args.runs])
     parity = json.loads(args.parity.read_text(encoding="utf-8"))
     scored = evaluate(detections, GroundTruth.load(args.ground_truth))
     result = Result(
         model=args.model,
         engine=args.engine,
+        kind=leaf["engine"]["kind"],
         variant=args.variant,
         index=index,
         metrics=scored.metrics,
@@ -52,6 +55,7 @@ def main() -> None:
             f"network: {args.network}",
             *recipe.preprocess().protocol(),
             *recipe.decode().protocol(),
+            engine_clause(runs, leaf["precision"], leaf["batch"]),
             *widerface_clauses(index, scored),
         ],
         notes=[*dataset_notes(index), *scored.notes],
@@ -65,10 +69,10 @@ def main() -> None:
         },
     )
     provenance = {
-        "point": json.loads(args.leaf),
+        "point": leaf,
         "dataset_root": index.root,
         "export": parity,
-        "infer": merge_runs([json.loads(path.read_text(encoding="utf-8")) for path in args.runs]),
+        "infer": runs,
         "score": describe_run(),
     }
     write_npz(args.curves, **curve_arrays(scored))

@@ -66,6 +66,8 @@ _EXPECTED = {
     "tuple_type": "expected a list",
     "dict_type": "expected a block of keys",
     "model_type": "expected a block of keys",
+    "model_attributes_type": "expected a block of keys",
+    "finite_number": "expected a finite number",
 }
 
 
@@ -188,7 +190,8 @@ def _check_datasets(config: Config) -> list[str]:
         if dataset.subset:
             given = [option for option in (dataset.subset.first, dataset.subset.list) if option is not None]
             if len(given) != 1:
-                problems.append(f"{key}.subset: give either first or list")
+                found = " and ".join(("first", "list") if given else ("neither",))
+                problems.append(f"{key}.subset: found {found}; give either first or list, and the other null")
             if dataset.subset.list and not Path(dataset.subset.list).is_file():
                 problems.append(f"{key}.subset.list: no such file: {dataset.subset.list}")
     return problems
@@ -198,6 +201,7 @@ def _check_models(config: Config) -> list[str]:
     problems: list[str] = []
     for name, model in config.models.items():
         key = f"models.{name}"
+        problems += [f"{key}.engines: {e} comes {n} times" for e, n in Counter(model.engines).items() if n > 1]
         if model.network not in NETWORKS:
             problems.append(f"{key}.network: found {model.network!r}; {nearest(model.network, sorted(NETWORKS))}")
         if model.dataset not in config.datasets:

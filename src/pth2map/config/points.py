@@ -134,6 +134,8 @@ class Points:
             "recipe": block.recipe.model_dump(mode="json"),
             "export": block.export.model_dump(mode="json"),
             "engine": engine.model_dump(mode="json", exclude={"route"}),
+            "precision": parse_variant(point.variant)[1],
+            "batch": point.batch,
             "rehearsal": engine.rehearsal,
             "variant": point.variant,
         }

@@ -41,8 +41,12 @@ class DatasetIndex:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        images = tuple(IndexedImage(**image) for image in content["images"])
+        """Read what :meth:`save` wrote. Raises ``InputError`` for a file that is none."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            images = tuple(IndexedImage(**image) for image in content["images"])
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{path} is not the index of a dataset; remove it and run again") from None
         return cls(**{**content, "images": images, "extra": tuple(content["extra"])})
 
     def save(self, path: Path) -> None:
@@ -59,6 +63,8 @@ class DatasetIndex:
 
     def shard(self, number: int, count: int) -> tuple[IndexedImage, ...]:
         """Every ``count``-th image from the ``number``-th (from 1): shards of equal length and like content."""
+        if not 1 <= number <= count:
+            raise InputError(f"shard {number}-of-{count}: expected a number from 1 to {count}")
         return self.images[number - 1 :: count]
 
     def spread(self, count: int) -> tuple[IndexedImage, ...]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -101,7 +102,8 @@ def read_ground_truth(folder: Path) -> GroundTruth:
     """Read ``wider_{face,easy,medium,hard}_val.mat``, the images in their order.
 
     Raises ``InputError`` when a file is missing, no ``.mat`` or of another structure, when the four do not
-    list the same images, or when a subset counts a face that its image does not have.
+    list the same images, when a subset counts a face that its image does not have, or when a face counts as easy but
+    not as medium, or as medium but not as hard.
     """
     path = folder / "wider_face_val.mat"
     content = _load(path, "face_bbx_list")
@@ -112,6 +114,11 @@ def read_ground_truth(folder: Path) -> GroundTruth:
         raise InputError(f"{path}: boxes of {some(odd)} are not rows of four numbers")
     counts = np.array([box.size // 4 for box in boxes], dtype=np.int64)
     counted = {subset: _counted(folder / f"wider_{subset}_val.mat", names, counts) for subset in SUBSETS}
+    for lesser, greater in pairwise(SUBSETS):
+        if (counted[lesser] & ~counted[greater]).any():
+            raise InputError(
+                f"{folder}/wider_{lesser}_val.mat counts faces that wider_{greater}_val.mat does not; are they swapped?"
+            )
     rows = np.concatenate([np.zeros((0, 4)), *(box.reshape(-1, 4) for box in boxes)])
     return GroundTruth(tuple(names), counts, rows, counted)
 

@@ -17,6 +17,8 @@ class Result:
 
     model: str
     engine: str
+    kind: str
+    """What the engine is, whatever its name in the config."""
     variant: str
     index: DatasetIndex
     metrics: Mapping[str, float | None]
@@ -30,6 +32,7 @@ class Result:
         return {
             "model": self.model,
             "engine": self.engine,
+            "kind": self.kind,
             "variant": self.variant,
             "dataset": self.index.dataset,
             "images": len(self.index.images),
@@ -65,6 +68,17 @@ def dataset_notes(index: DatasetIndex) -> list[str]:
     if not index.extra:
         return []
     return [f"{len(index.extra)} images of the folder have no ground truth and were left out: {some(index.extra)}"]
+
+
+def engine_clause(runs: Sequence[Mapping[str, Any]], precision: str, batch: int) -> str:
+    """The protocol's words on what ran the graph; ``runs`` are those of :func:`pth2map.files.provenance.merge_runs`."""
+    packages = {"onnxruntime": "onnxruntime", "torchscript": "torch"}
+    used = {
+        f"{run['kind']} {run['packages'][packages[run['kind']]]}"
+        + (f" ({', '.join(run['options']['providers'])})" if "providers" in run["options"] else "")
+        for run in runs
+    }
+    return f"engine: {' and '.join(sorted(used))}, {precision}, batch {batch}"
 
 
 def widerface_clauses(index: DatasetIndex, evaluation: Evaluation) -> list[str]:

@@ -101,6 +101,8 @@ def evaluate(
     if mode == "strict":
         _check_rows(detections)
         detections = _sorted_by_score(detections, notes)
+    else:
+        notes += _oddities(detections)
     if not len(detections.scores):
         notes.append("no detections at all: AP is 0")
     image = np.repeat(places, detections.counts)
@@ -199,6 +201,20 @@ def _check_rows(detections: Detections) -> None:
                 f"{where}: x y w h score = {values} {fault} ({len(rows)} such rows in all); "
                 "mode reference computes with it"
             )
+
+
+def _oddities(detections: Detections) -> list[str]:
+    """What strict mode would mend or refuse, for the reader of a figure of another mode."""
+    boxes, scores = detections.boxes, detections.scores
+    rising = _rising_images(scores, np.repeat(np.arange(len(detections.names)), detections.counts))
+    found = {
+        "images have rows that are not by falling score, taken as they come": len(rising),
+        "rows hold a value that is not finite": np.count_nonzero(
+            ~(np.isfinite(boxes).all(axis=1) & np.isfinite(scores))
+        ),
+        "rows have a negative width or height": np.count_nonzero((boxes[:, 2:] < 0).any(axis=1)),
+    }
+    return [f"{count} {what}" for what, count in found.items() if count]
 
 
 def _sorted_by_score(detections: Detections, notes: list[str]) -> Detections:

@@ -9,11 +9,16 @@ from pth2map.files.errors import InputError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main``; an ``InputError`` ends the process with its sentence on stderr and exit status 2."""
+    """Call ``main``; an ``InputError``, or a file that cannot be used, ends it with one sentence and status 2."""
     try:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -33,8 +33,12 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
 
 def folder_state(folder: Path, pattern: str) -> str:
     """A short fingerprint of the files of a folder by name, size and time, without reading them."""
-    entries = []
+    entries: list[list[str | int | None]] = []
     for path in sorted(folder.glob(pattern)):
-        state = path.stat()
+        try:
+            state = path.stat()
+        except FileNotFoundError:  # a link that leads nowhere: whoever reads the folder names it
+            entries.append([path.relative_to(folder).as_posix(), None])
+            continue
         entries.append([path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns])
     return f"{len(entries)} files {hash_json(entries)[:12]}"

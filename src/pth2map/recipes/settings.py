@@ -11,7 +11,7 @@ from pth2map.files.errors import nearest
 class Section(BaseModel):
     """A block of the config: frozen, nothing unknown in it, every value of exactly its type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
