@@ -1,8 +1,10 @@
 import shutil
 
+import cv2
 import pytest
 from tests import synthetic_wider
 
+from pth2map.datasets import widerface_index
 from pth2map.datasets.widerface_index import index_widerface
 from pth2map.files.errors import InputError
 from pth2map.files.hashing import hash_file
@@ -83,3 +85,11 @@ def test_only_the_published_ground_truth_is_full(root, mirror, tmp_path):
         index_widerface("widerface", full)
     (tmp_path / "list.txt").write_text("0--Parade/0_Parade_Parade_0_275\n")
     assert not index_widerface("widerface", full, listed=tmp_path / "list.txt")[0].full
+
+
+def test_resized_images_are_not_the_published_ones(root, monkeypatch):
+    monkeypatch.setattr(widerface_index, "is_official", lambda folder: True)
+    assert index_widerface("widerface", root)[0].full
+    for path in root.rglob("*.jpg"):
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), None, fx=0.2, fy=0.2))
+    assert not index_widerface("widerface", root)[0].full

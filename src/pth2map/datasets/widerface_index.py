@@ -1,7 +1,9 @@
 """The index of a WIDER FACE folder: ``WIDER_val/images/<event>/<stem>.jpg`` and ``ground_truth/*.mat``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from pth2map.datasets.images import ImageFacts, inspect_image
 from pth2map.datasets.index import DatasetIndex, IndexedImage, choose_subset
@@ -39,11 +41,21 @@ def index_widerface(
         root=str(root),
         images=images,
         subset=subset,
-        full=subset is None and is_official(root / GROUND_TRUTH),
+        full=subset is None and is_official(root / GROUND_TRUTH) and _faces_fit(images, chosen),
         ground_truth=chosen.content_hash(),
         extra=tuple(sorted(set(found) - set(truth.names))),
     )
     return index, chosen
+
+
+def _faces_fit(images: Sequence[IndexedImage], truth: GroundTruth) -> bool:
+    """Whether the faces lie in their images, as they do not in images of other sizes (one in a hundred may)."""
+    width, height = (
+        np.repeat([getattr(image, side) for image in images], truth.counts) for side in ("width", "height")
+    )
+    x, y, w, h = truth.boxes.T
+    inside = (x >= 0) & (y >= 0) & (x + w <= width) & (y + h <= height)
+    return bool(inside.mean() >= 0.99)
 
 
 def _find_images(folder: Path) -> dict[str, Path]:
