@@ -1,0 +1,109 @@
+import copy
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from tests import synthetic_wider
+
+from pth2map.config.load import load_config
+from pth2map.config.points import Point, Points
+from pth2map.config.states import States
+
+ROOT = Path(__file__).parents[2]
+POINT = Point("retinaface", "onnxruntime", "1000-fp32-b1")
+OTHER = Point("retinaface", "torchscript", "1000-fp32-b1")
+STAGES = ("prepare", "infer", "detect", "gather", "score", "plot", "bench")
+
+
+@pytest.fixture
+def values(tmp_path):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["datasets"]["widerface"]["root"] = str(synthetic_wider.make(tmp_path / "wider"))
+    (tmp_path / "own.pth").write_bytes(b"weights")
+    config["models"]["retinaface"]["weights"] = {"path": str(tmp_path / "own.pth")}
+    return config
+
+
+def states_of(values) -> dict[str, str]:
+    states = States(Points(load_config(copy.deepcopy(values), ROOT)), ROOT / "workflow/scripts")
+    graph = ("retinaface", "1000", "onnx")
+    return {
+        "index": states.index("widerface"),
+        "export": states.export(*graph),
+        "check": states.check(*graph),
+        "parity": states.parity("retinaface"),
+        "headline": states.headline("retinaface"),
+        **{stage: getattr(states, stage)(POINT) for stage in STAGES},
+    }
+
+
+def changed(before, values) -> set[str]:
+    after = states_of(values)
+    return {stage for stage in before if before[stage] != after[stage]}
+
+
+EVERYTHING = {"index", "export", "check", "parity", "headline", *STAGES}
+
+
+def older(path: Path) -> None:
+    os.utime(path, ns=(1, 1))
+
+
+def test_equal_configs_have_equal_states(values):
+    assert not changed(states_of(values), values)
+
+
+@pytest.mark.parametrize("pattern", ["*/*/*/*.jpg", "*/wider_easy_val.mat"])
+def test_an_older_file_in_the_place_of_one_counts(values, pattern):
+    before = states_of(values)
+    older(next(Path(values["datasets"]["widerface"]["root"]).glob(pattern)))
+    assert changed(before, values) == EVERYTHING - {"export"}
+
+
+def test_other_files_beside_the_images_do_not(values):
+    before = states_of(values)
+    folder = Path(values["datasets"]["widerface"]["root"]) / "WIDER_val/images/0--Parade"
+    (folder / "Thumbs.db").touch()
+    (folder / "gone.jpg").symlink_to("nowhere.jpg")
+    assert changed(before, values) == EVERYTHING - {"export"}  # the link: its name could be an image's
+    (folder / "gone.jpg").unlink()
+    assert not changed(before, values)
+
+
+def test_older_weights_count(values):
+    before = states_of(values)
+    older(Path(values["models"]["retinaface"]["weights"]["path"]))
+    assert changed(before, values) == EVERYTHING - {"index", "prepare"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("recipe.decode", {"nms_threshold": 0.3}, {"detect", "gather", "score", "plot", "headline"}),
+        ("export.opset", 12, EVERYTHING - {"index", "prepare"}),
+        ("export.parity", {"images": 2}, EVERYTHING - {"index", "prepare", "export"}),
+        ("recipe.preprocess.pad_value", 7, EVERYTHING - {"index", "export"}),
+        ("engines", ["onnxruntime"], {"parity", "headline"}),
+    ],
+)
+def test_a_key_counts_for_the_stages_behind_it(values, path, value, expected):
+    before = states_of(values)
+    *parents, last = path.split(".")
+    block = values["models"]["retinaface"]
+    for parent in parents:
+        block = block[parent]
+    block[last] = value
+    assert changed(before, values) == expected
+
+
+def test_the_code_alone_does_not_know_the_config(values):
+    states = States(Points(load_config(values, ROOT)), ROOT / "workflow/scripts")
+    code = states.code(POINT)
+    assert code != states.score(POINT)
+    values["datasets"]["widerface"]["shards"] = 3
+    values["models"]["retinaface"]["recipe"]["decode"] = {"nms_threshold": 0.3}
+    changed_config = States(Points(load_config(values, ROOT)), ROOT / "workflow/scripts")
+    assert changed_config.code(POINT) == code
+    assert changed_config.score(POINT) != states.score(POINT)
+    assert states.code(OTHER) != code
