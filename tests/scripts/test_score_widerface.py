@@ -125,3 +125,14 @@ def test_golden_edge_case_from_the_published_files(golden, tmp_path):
         assert score(*common, "--json", tmp_path / "r.json", *options).returncode == 0
         metrics = json.loads((tmp_path / "r.json").read_text())["metrics"]
         assert metrics == pytest.approx(expected[column], abs=1e-12)
+
+
+def test_an_npz_of_the_golden_layout_is_taken_as_it_is(golden, mirror, tmp_path):
+    """Its counts are int32, and it holds curves beside the rows."""
+    case = golden / "widerface_eval/thflgg133"
+    truth = ("--ground-truth", mirror / "widerface-ground-truth")
+    run = score("--detections", case / "arrays.npz", *truth, "--json", tmp_path / "ap.json")
+    assert run.returncode == 0, run.stderr
+    metrics = json.loads((tmp_path / "ap.json").read_text())["metrics"]
+    expected = json.loads((case / "case.json").read_text())["ap_iou_0.5"]
+    assert metrics == pytest.approx(expected, abs=1e-12)

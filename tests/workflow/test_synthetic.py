@@ -9,6 +9,7 @@ from tests import synthetic_wider
 
 from pth2map.networks.catalogue import build
 from pth2map.networks.formula import formula_state_dict
+from pth2map.recipes.detections import concatenate, load_detections
 
 from .conftest import ROOT, run_snakemake
 
@@ -85,11 +86,22 @@ def test_a_job_that_failed_after_a_change_is_made_up_for(folder, tmp_path):
 
 
 def test_what_a_leftover_job_of_another_config_writes_is_not_gathered(folder):
-    """Shards lie below the state they come from."""
-    shards = {
-        path.parent.parent.name for path in folder.glob("scratch/retinaface/onnxruntime/320-fp32-b4/*/*/run.json")
-    }
-    assert len(shards) == 2  # before and after the change above
+    """An orphan of a killed run ends after the rerun and puts its shards down: where those of its own config lie."""
+    target = "results/retinaface/onnxruntime/320-fp32-b4/map.json"
+    before = (folder / target).read_bytes()
+    states = sorted((folder / "scratch/retinaface/onnxruntime/320-fp32-b4").iterdir())
+    assert len(states) == 2  # of the first config and of the changed one
+    calls = ("--configfile", "overlay.yaml", "change.yaml", "--", target)
+    of_the_result = json.loads(before)["hashes"]["detections"]
+    for state in states:
+        shards = [load_detections(path) for path in sorted(state.glob("*/detections.npz"))]
+        names = sorted(name for shard in shards for name in shard.names)
+        if concatenate(shards, names).content_hash() != of_the_result:
+            for path in state.glob("*/detections.npz"):
+                path.write_bytes(b"of another config")
+    run = run_snakemake(ROOT, folder, *calls)
+    assert run.status == 0, run.output
+    assert (folder / target).read_bytes() == before
 
 
 def test_an_error_comes_again_when_nothing_is_mended(folder, tmp_path):

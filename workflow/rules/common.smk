@@ -9,7 +9,7 @@ import shlex
 from snakemake.exceptions import WorkflowError
 
 from pth2map.config.load import load_config
-from pth2map.config.points import Points
+from pth2map.config.points import GRAPHS, Points, format_of
 from pth2map.config.states import States
 from pth2map.files.command import put_python_first
 from pth2map.files.errors import InputError
@@ -50,8 +50,9 @@ def state_of_graph(stage, graph=None):
     """As ``state``, for the stages of one graph."""
 
     def of(wildcards):
-        fmt = graph or {"onnx": "onnx", "ts": "torchscript"}[wildcards.suffix]
-        return getattr(STATES, stage)(wildcards.model, wildcards.size, fmt)
+        return getattr(STATES, stage)(
+            wildcards.model, wildcards.size, graph or format_of(wildcards.suffix)
+        )
 
     return of
 
@@ -210,7 +211,7 @@ def check_options(wildcards):
 
 def kind_of_graph(wildcards):
     """The runtime of our own process that a graph is checked with."""
-    return {"onnx": "onnxruntime", "ts": "torchscript"}.get(wildcards.get("suffix"))
+    return GRAPHS[format_of(wildcards.suffix)].kind
 
 
 def headline_graphs(wildcards):

@@ -22,7 +22,16 @@ from pth2map.files.fetch import Declaration, locate
 
 T = TypeVar("T")
 
-_GRAPH_FILES = {"onnx": "model.onnx", "torchscript": "model.ts"}
+
+@dataclass(frozen=True)
+class Graph:
+    """A format of exported graphs: the ending of its file, and the runtime of our own process that checks it."""
+
+    suffix: str
+    kind: str
+
+
+GRAPHS = {"onnx": Graph("onnx", "onnxruntime"), "torchscript": Graph("ts", "torchscript")}
 
 
 @dataclass(frozen=True)
@@ -163,7 +172,12 @@ class Points:
 
 
 def _graph_path(model: str, size: str, graph: str) -> str:
-    return f"results/{model}/export/{size}/{_GRAPH_FILES[graph]}"
+    return f"results/{model}/export/{size}/model.{GRAPHS[graph].suffix}"
+
+
+def format_of(suffix: str) -> str:
+    """The format of a graph file, by its ending."""
+    return next(name for name, graph in GRAPHS.items() if graph.suffix == suffix)
 
 
 def _look_up(what: str, name: str, known: dict[str, T]) -> T:

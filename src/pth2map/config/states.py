@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pth2map.config.points import Point, Points
+from pth2map.config.points import GRAPHS, Point, Points
 from pth2map.config.schema import OwnWeights
 from pth2map.engines.catalogue import KINDS
 from pth2map.files.code import code_hash
@@ -20,23 +20,21 @@ from pth2map.networks.catalogue import NETWORKS
 from pth2map.recipes.catalogue import RECIPES
 
 _DATASET_FILES = ("WIDER_val/images/*/*.[jJ][pP]*[gG]", "ground_truth/*.mat")
-_RUNTIME_OF_GRAPH = {"onnx": "onnxruntime", "torchscript": "torchscript"}
 
 
 class States:
-    """States of the stages of a config whose commands lie in the folder ``commands``."""
+    """States of the stages of a config whose commands lie in the folder ``commands``, or of their code alone."""
 
-    def __init__(self, points: Points, commands: Path) -> None:
+    def __init__(self, points: Points, commands: Path, code_only: bool = False) -> None:
         self.points = points
         self.commands = commands
+        self.code_only = code_only
 
     @cache  # noqa: B019  (one object a run)
     def index(self, dataset: str) -> str:
         block = self.points.dataset(dataset)
         root = Path(self.points.dataset_root(dataset))
-        files = [
-            folder_state(root, pattern) for pattern in ("WIDER_val/images/*/*.[jJ][pP]*[gG]", "ground_truth/*.mat")
-        ]
+        files = [folder_state(root, pattern) for pattern in _DATASET_FILES]
         listed = block.subset.list if block.subset else None
         names = hash_json(Path(listed).read_text(encoding="utf-8")) if listed else None
         subset = block.subset.model_dump(mode="json", exclude={"list"}) if block.subset else None
@@ -57,7 +55,7 @@ class States:
         picked = [
             NETWORKS[block.network].module,
             RECIPES[block.recipe.kind].preprocess,
-            KINDS[_RUNTIME_OF_GRAPH[graph]],
+            KINDS[GRAPHS[graph].kind],
         ]
         before = [self.index(block.dataset), self.export(model, size, graph)]
         return self._state("check_export", facts, picked, before)
@@ -116,17 +114,13 @@ class States:
 
     def code(self, point: Point) -> str:
         """The code alone of all stages behind the score of a point."""
-        states = States(self.points, self.commands)
-        states._facts_count = False
-        return states.score(point)
-
-    _facts_count = True
+        return States(self.points, self.commands, code_only=True).score(point)
 
     def _state(
         self, command: str, facts: Sequence[Any] = (), picked: Sequence[str] = (), before: Sequence[str] = ()
     ) -> str:
         code = code_hash(self.commands / f"{command}.py", *picked)
-        return hash_json([code, list(facts) if self._facts_count else None, list(before)])[:12]
+        return hash_json([code, None if self.code_only else list(facts), list(before)])[:12]
 
     def _check(self, point: Point) -> str:
         return self.check(point.model, point.size, self.points.engine(point.engine).graph)

@@ -20,7 +20,7 @@ def expect_array(what: str, array: np.ndarray, dtype: type, shape: tuple[int, ..
 def widened(array: np.ndarray) -> np.ndarray:
     """Integers as int64, real numbers as float64: the same values; anything else as it is."""
     wide = {"i": np.int64, "u": np.int64, "f": np.float64}.get(array.dtype.kind)
-    return array if wide is None else array.astype(wide, casting="same_kind" if array.dtype.kind != "u" else "unsafe")
+    return array if wide is None else array.astype(wide)
 
 
 def read_npz(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
