@@ -2,8 +2,9 @@ import hashlib
 
 import pytest
 
+from pth2map.files.declaration import Declaration
 from pth2map.files.errors import InputError
-from pth2map.files.fetch import Declaration, find_in_mirror, locate, provide
+from pth2map.files.fetch import find_in_mirror, locate, provide
 
 RIGHT = b"the right bytes"
 SHA = hashlib.sha256(RIGHT).hexdigest()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
 from pth2map.files.command import run
-from pth2map.files.fetch import Declaration, provide
+from pth2map.files.declaration import Declaration
+from pth2map.files.fetch import provide
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ from pth2map.config.schema import (
     OwnWeights,
     parse_variant,
 )
+from pth2map.files.declaration import Declaration
 from pth2map.files.errors import InputError, nearest
-from pth2map.files.fetch import Declaration, locate
+from pth2map.files.fetch import locate
 
 T = TypeVar("T")
 

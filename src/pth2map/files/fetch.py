@@ -1,24 +1,13 @@
 """Declared files: found in the mirror, checked by hash, put into place whole."""
 
-import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pth2map.files.atomic import replacing
+from pth2map.files.declaration import Declaration, mismatch, require
 from pth2map.files.errors import InputError, some
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """A file from elsewhere: place below the data folder, size in bytes, hashes by algorithm, addresses."""
-
-    path: str
-    size: int | None = None
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    urls: Sequence[str] = ()
 
 
 def find_in_mirror(declaration: Declaration, mirror: Path) -> tuple[Path | None, list[str]]:
@@ -40,26 +29,6 @@ def _candidates(declaration: Declaration, mirror: Path) -> Iterator[Path]:
     if exact.is_file():
         yield exact
     yield from (p for p in sorted(mirror.rglob(PurePosixPath(declaration.path).name)) if p.is_file() and p != exact)
-
-
-def mismatch(path: Path, declaration: Declaration) -> str | None:
-    """Why a file is not the declared one, or ``None`` when it is."""
-    size = path.stat().st_size
-    if declaration.size is not None and size != declaration.size:
-        return f"{size} bytes instead of {declaration.size}"
-    for algorithm, expected in declaration.hashes.items():
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, algorithm).hexdigest()
-        if found != expected:
-            return f"its {algorithm} begins {found[:12]} instead of {expected[:12]}"
-    return None
-
-
-def require(path: Path, declaration: Declaration) -> None:
-    """Raise ``InputError`` unless the file at ``path`` is the declared one."""
-    fault = mismatch(path, declaration)
-    if fault is not None:
-        raise InputError(f"{path} is not the declared file: {fault}; remove it or put the right one there")
 
 
 def locate(declaration: Declaration, target: Path) -> Path:
