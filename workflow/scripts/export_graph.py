@@ -7,7 +7,7 @@ from pathlib import Path
 import _library  # noqa: F401  isort: skip
 from pth2map.export.graphs import export_graph
 from pth2map.files.command import run
-from pth2map.files.fetch import Declaration, require
+from pth2map.files.declaration import Declaration, require
 
 
 def main() -> None:
