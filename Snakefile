@@ -36,3 +36,9 @@ rule all:
     default_target: True
     input:
         expand("results/{model}/map.txt", model=POINTS.config.models),
+
+
+rule fetch:
+    """Everything from elsewhere that the models of the config need, such as on a machine that has the network."""
+    input:
+        everything_declared,

@@ -1,5 +1,6 @@
 """A small folder in WIDER FACE's layout, made of noise, for tests that need no real data."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -14,11 +15,11 @@ SIZES = {
 NAMES = tuple(f"{event}/{stem}" for event, stems in SIZES.items() for stem in stems)
 
 
-def make(root: Path) -> Path:
+def make(root: Path, sizes: Mapping[str, Mapping[str, tuple[int, int]]] = SIZES) -> Path:
     """Write images and ground truth: three faces in each image, the first easy, two medium, all hard."""
     random = np.random.default_rng(0)
     boxes = {}
-    for event, stems in SIZES.items():
+    for event, stems in sizes.items():
         for stem, (width, height) in stems.items():
             path = root / "WIDER_val/images" / event / f"{stem}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,14 +29,14 @@ def make(root: Path) -> Path:
     truth = root / "ground_truth"
     truth.mkdir(parents=True)
     names = {
-        "event_list": _cells(list(SIZES)),
-        "file_list": _cells([_cells(list(stems)) for stems in SIZES.values()]),
+        "event_list": _cells(list(sizes)),
+        "file_list": _cells([_cells(list(stems)) for stems in sizes.values()]),
     }
-    faces = _cells([_cells([boxes[stem] for stem in stems]) for stems in SIZES.values()])
+    faces = _cells([_cells([boxes[stem] for stem in stems]) for stems in sizes.values()])
     savemat(truth / "wider_face_val.mat", {**names, "face_bbx_list": faces})
     for counted, subset in ((1, "easy"), (2, "medium"), (3, "hard")):
         kept = np.arange(1, counted + 1, dtype=np.uint8)[:, None]
-        numbers = _cells([_cells([kept for _ in stems]) for stems in SIZES.values()])
+        numbers = _cells([_cells([kept for _ in stems]) for stems in sizes.values()])
         savemat(truth / f"wider_{subset}_val.mat", {**names, "gt_list": numbers})
     return root
 

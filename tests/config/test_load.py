@@ -40,7 +40,8 @@ def test_the_shipped_config_is_right():
     [
         (
             {"modles": {}},
-            "modles: unknown key; did you mean models? allowed: datasets, engines, files, models, tensor_shards",
+            "modles: unknown key; did you mean models? allowed: datasets, engines, files, folders, models, "
+            "tensor_shards",
         ),
         ({"models__retinaface__datset": "x"}, "models.retinaface.datset: unknown key; did you mean dataset?"),
         (
@@ -72,7 +73,7 @@ def test_the_shipped_config_is_right():
             {"models__retinaface__weights": {"path": "no/such.pth"}},
             "models.retinaface.weights.path: no such file: no/such.pth",
         ),
-        ({"models__retinaface__weights": 3}, "models.retinaface.weights: found 3; expected text, or a block of keys"),
+        ({"models__retinaface__weights": 3}, "models.retinaface.weights: found 3; expected text, put quotes around it, or a block of keys"),
         ({"models__retinaface__network": DROP}, "models.retinaface.network: missing; this key is required"),
         ({"models__retinaface": [1]}, "models.retinaface: found [1]; expected a block of keys"),
         (
@@ -81,7 +82,7 @@ def test_the_shipped_config_is_right():
         ),
         (
             {"models__retinaface__recipe__decode__nms_threshold": 1.4},
-            "models.retinaface.recipe.decode.nms_threshold: found 1.4; input should be less than or equal to 1",
+            "models.retinaface.recipe.decode.nms_threshold: found 1.4; expected 1 or less",
         ),
         (
             {"models__retinaface__recipe__preprocess__pad_value": "0"},
@@ -115,7 +116,7 @@ def test_the_shipped_config_is_right():
         ({"engines__torchscript__route": "file"}, "engines.torchscript.route: found 'file'; did you mean files?"),
         (
             {"engines__torchscript__threads": 0},
-            "engines.torchscript.threads: found 0; input should be greater than or equal to 1",
+            "engines.torchscript.threads: found 0; expected 1 or more",
         ),
         ({"datasets__widerface__root": "/no/such"}, "datasets.widerface.root: /no/such is not a folder"),
         (
@@ -147,10 +148,11 @@ def test_the_shipped_config_is_right():
         ({"files__retinaface_mobilenet025__sha256": None}, "files.retinaface_mobilenet025: no hash; give sha256"),
         (
             {"files__retinaface_resnet50__path": "weights/retinaface/mobilenet0.25_Final.pth"},
-            "files.retinaface_mobilenet025.path: weights/retinaface/mobilenet0.25_Final.pth is the place of another",
+            "files.retinaface_mobilenet025.path: weights/retinaface/mobilenet0.25_Final.pth is the place of "
+            "files.retinaface_resnet50",
         ),
         ({"models__retinaface__variants__batches": [1, 1]}, "models.retinaface.variants: 1000-fp32-b1 comes 2 times"),
-        ({"models": None}, "models: found None; expected a block of keys"),
+        ({"models": None}, "models: found null; expected a block of keys"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_key_path(changes, sentence):

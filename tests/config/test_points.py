@@ -67,10 +67,38 @@ def test_routes_share_no_engine():
     assert points.engines_of("files", "torchscript") == []
 
 
-def test_weights_that_are_nowhere_are_named(points, monkeypatch, tmp_path):
+def test_weights_that_only_a_person_can_get_are_asked_for_at_once(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PTH2MAP_MIRROR", str(tmp_path))
-    with pytest.raises(InputError, match=r"mobilenet0\.25_Final\.pth: not in the mirror"):
+    values = copy.deepcopy(CONFIG)
+    values["models"]["retinaface"]["weights"] = "retinamask_npu"
+    points = Points(load_config(values, ROOT))
+    with pytest.raises(InputError) as error:
         points.weights_path("retinaface")
-    with pytest.raises(InputError, match=r"datasets\.widerface\.root: no folder data/widerface"):
-        points.dataset_root("widerface")
+    place = "data/weights/retinamask/npu_8P_model_0020001.pth"
+    assert str(error.value) == (
+        "npu_8P_model_0020001.pth can only be fetched by a person: get it from "
+        f"https://pan.baidu.com/s/1qx0WbB627AkPGgNgHHq56Q (extraction code xxzz); put it at {place} "
+        f"(not in the mirror {tmp_path})"
+    )
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).touch()
+    assert points.weights_path("retinaface") == place
+
+
+def test_what_can_be_fetched_is_planned(points, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert points.weights_path("retinaface") == "data/weights/retinaface/mobilenet0.25_Final.pth"
+    assert points.declared_folder("data/widerface/WIDER_val/images").files == 3226
+    archive = points.declared_file("data/widerface/ground_truth/wider_easy_val.mat").archive
+    assert archive.path == "archives/eval_tools.zip"
+    assert points.declared_file("elsewhere/ground_truth/wider_easy_val.mat") is None
+
+
+def test_a_folder_that_a_person_put_there_is_not_fetched(points, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data/widerface/WIDER_val/images"
+    folder.mkdir(parents=True)
+    assert points.declared_folder("data/widerface/WIDER_val/images") is not None  # an empty folder is none
+    (folder / "0--Parade").mkdir()
+    assert points.declared_folder("data/widerface/WIDER_val/images") is None

@@ -4,16 +4,12 @@ import json
 
 import numpy as np
 import pytest
-import torch
-from tests import synthetic_wider
+from tests import synthetic_weights, synthetic_wider
 
-from pth2map.networks.catalogue import build
-from pth2map.networks.formula import formula_state_dict
 from pth2map.recipes.detections import concatenate, load_detections
 
 from .conftest import ROOT, run_snakemake
 
-SCALES = ((r"^body\.stage1\.0\.0\.weight$", 1 / 64), (r"^ClassHead", 0.3), (r"^(BboxHead|LandmarkHead)", 0.1))
 OVERLAY = """
 datasets:
   widerface: {{root: "{root}", shards: 8}}
@@ -37,7 +33,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("synthetic")
     root = synthetic_wider.make(folder / "größe/wider face")
     weights = folder / "formula.pth"
-    torch.save(formula_state_dict(build("retinaface_mobilenet025"), SCALES), weights)
+    synthetic_weights.save(weights)
     (folder / "overlay.yaml").write_text(OVERLAY.format(root=root, weights=weights), encoding="utf-8")
     targets = [f"results/retinaface/{engine}/{variant}/map.json" for engine, variant in POINTS]
     run = run_snakemake(ROOT, folder, "--configfile", "overlay.yaml", "--", *targets, "results/retinaface/map.txt")

@@ -5,15 +5,19 @@
 import json
 import re
 import shlex
+from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
 
 from pth2map.config.load import load_config
 from pth2map.config.points import GRAPHS, Points, format_of
+from pth2map.config.schema import DATA
 from pth2map.config.states import States
 from pth2map.files.command import put_python_first
 from pth2map.files.errors import InputError
+from pth2map.files.fetch import RECORD
 from pth2map.files.hashing import hash_json
+from pth2map.files.holding import begin_run, clear_stale_locks
 
 try:
     POINTS = Points(load_config(config, ROOT))
@@ -21,6 +25,13 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 put_python_first()
+if workflow.is_main_process and clear_stale_locks(Path.cwd()):
+    print("removed the lock of a run that was killed", file=sys.stderr)
+
+
+onstart:
+    begin_run(Path.cwd())
+
 
 # Paths below the working directory stay relative, so that a moved folder reruns nothing.
 SCRIPTS = (
@@ -241,14 +252,17 @@ def headline_of(wildcards):
 
 
 def root_of(wildcards):
-    return POINTS.dataset_root(wildcards.dataset)
+    return POINTS.dataset(wildcards.dataset).root
+
+
+def images_of(wildcards):
+    """What says that the images were fetched; nothing where a person put them."""
+    folder = POINTS.image_files(wildcards.dataset)
+    return f"{folder}/{RECORD}" if POINTS.declared_folder(folder) else []
 
 
 def ground_truth_files(wildcards):
-    return [
-        f"{root_of(wildcards)}/ground_truth/wider_{part}_val.mat"
-        for part in ("face", "easy", "medium", "hard")
-    ]
+    return POINTS.ground_truth_files(wildcards.dataset)
 
 
 def subset_list(wildcards):
@@ -267,12 +281,46 @@ def subset_options(wildcards):
     )
 
 
-# A declared file: wildcard path.
+# Declared files and folders: wildcard path, below data/.
 
 
-def declaration_of(wildcards):
-    """Size and hashes of the file as options of fetch_file."""
-    file = POINTS.declared(wildcards.path)
-    return " ".join(
-        [*([f"--size {file.size}"] if file.size else []), *hash_options(file.hashes)]
-    )
+def places_of(block):
+    """Pattern of the places of a block of the config."""
+    return pattern(entry.path for entry in getattr(POINTS.config, block).values())
+
+
+def file_json(wildcards, threads):
+    """The declaration with its sources. It takes ``threads`` so that Snakemake does not remember it: another address
+    is no reason to fetch again; ``state`` is what counts."""
+    return json.dumps(asdict(POINTS.declared_file(f"{DATA}/{wildcards.path}")))
+
+
+def folder_json(wildcards, threads):
+    """As ``file_json``."""
+    declared = POINTS.declared_folder(f"{DATA}/{wildcards.path}")
+    if declared is None:
+        raise InputError(
+            f"{DATA}/{wildcards.path} was put there by hand; remove it to have it fetched"
+        )
+    return json.dumps(asdict(declared))
+
+
+def file_state(wildcards):
+    return STATES.fetch(f"{DATA}/{wildcards.path}")
+
+
+def folder_state(wildcards):
+    return STATES.fetch_folder(f"{DATA}/{wildcards.path}")
+
+
+def everything_declared(wildcards):
+    """What the models of the config need from elsewhere."""
+    models = POINTS.config.models
+    datasets = {block.dataset for block in models.values()}
+    wanted = {POINTS.weights_path(model) for model in models}
+    for dataset in datasets:
+        wanted |= set(POINTS.ground_truth_files(dataset))
+        folder = POINTS.image_files(dataset)
+        if POINTS.declared_folder(folder):
+            wanted.add(f"{folder}/{RECORD}")
+    return sorted(wanted)

@@ -1,5 +1,5 @@
 # index: which images a dataset has, with sizes and hashes, and the ground truth of just these.
-# Needs: datasets.<name>.root. Makes: scratch/datasets/<name>/{index.json,ground_truth.npz}.
+# Needs: the files of datasets.<name>.root. Makes: scratch/datasets/<name>/{index.json,ground_truth.npz}.
 
 
 rule index_widerface:
@@ -7,6 +7,7 @@ rule index_widerface:
     input:
         script=script("index_widerface"),
         ground_truth=ground_truth_files,
+        images=images_of,
         subset=subset_list,
     output:
         index="scratch/datasets/{dataset}/index.json",

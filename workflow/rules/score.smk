@@ -68,7 +68,6 @@ rule report_headline:
     """The headline point of a model as the model's result."""
     input:
         unpack(headline_of),
-        parity="results/{model}/export/parity.json",
     output:
         text="results/{model}/map.txt",
         json="results/{model}/map.json",

@@ -1,26 +1,22 @@
-"""Put one declared file into place: from the mirror, checked by size and hash."""
+"""Put one declared file below the data folder: from the mirror, an archive or the network, checked by size and hash."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
 from pth2map.files.command import run
 from pth2map.files.declaration import Declaration
-from pth2map.files.fetch import provide
+from pth2map.files.fetch import fetch_file
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--path", required=True, help="declared place below the data folder")
-    parser.add_argument("--size", type=int, help="bytes")
-    parser.add_argument(
-        "--hash", action="append", default=[], metavar="ALGORITHM=HEX", help="may be given several times"
-    )
-    parser.add_argument("--output", required=True, type=Path, help="where it goes")
+    parser.add_argument("--declaration", required=True, metavar="JSON", help="place, size, hashes and sources")
+    parser.add_argument("--data", required=True, type=Path, help="folder that its place is below")
     args = parser.parse_args()
-    declaration = Declaration(args.path, args.size, dict(pair.split("=", 1) for pair in args.hash))
-    print(provide(declaration, args.output), file=sys.stderr)
+    print(fetch_file(Declaration.from_json(json.loads(args.declaration)), args.data), file=sys.stderr)
 
 
 if __name__ == "__main__":

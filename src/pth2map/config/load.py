@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pth2map.config.schema import FILE, NAME, SIZE, Config, Model, OwnWeights
+from pth2map.config.schema import DATA, FILE, NAME, SIZE, Config, DeclaredFile, DeclaredFolder, Model, OwnWeights
 from pth2map.files.errors import InputError, nearest
 from pth2map.networks.catalogue import NETWORKS
 
@@ -45,6 +45,11 @@ def _refuse(problems: list[str]) -> InputError:
 
 def _expand(value: Any, path: str, problems: list[str]) -> Any:
     if isinstance(value, dict):
+        problems += [
+            f"{f'{path}: ' if path else ''}found the key {_shown(key)}; expected text, put quotes around it"
+            for key in value
+            if not isinstance(key, str)
+        ]
         return {key: _expand(item, f"{path}.{key}" if path else str(key), problems) for key, item in value.items()}
     if isinstance(value, list):
         return [_expand(item, f"{path}[{number}]", problems) for number, item in enumerate(value)]
@@ -68,9 +73,15 @@ _EXPECTED = {
     "model_type": "expected a block of keys",
     "model_attributes_type": "expected a block of keys",
     "finite_number": "expected a finite number",
+    "greater_than_equal": "expected {ge:g} or more",
+    "greater_than": "expected more than {gt:g}",
+    "less_than_equal": "expected {le:g} or less",
+    "less_than": "expected less than {lt:g}",
+    "too_short": "expected at least {min_length}",
 }
 
 
+_NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
 _PATTERNS = {
     f"^{NAME}$": "expected letters, digits and _, a letter first",
     f"^(?:{SIZE})$": "expected pixels, WxH or native",
@@ -103,7 +114,21 @@ def _sentence(detail: Any) -> tuple[str, str]:
     if kind == "union_tag_not_found":
         return f"{path}.kind: missing", "it says which kind of block this is"
     expected = _EXPECTED.get(kind) or _PATTERNS.get(context.get("pattern", ""))
-    return f"{path}: found {_shown(found)}", expected or detail["msg"][0].lower() + detail["msg"][1:]
+    expected = expected.format(**context) if expected else detail["msg"][0].lower() + detail["msg"][1:]
+    return f"{path}: found {_shown(found)}", expected + _hint(kind, found)
+
+
+def _hint(kind: str, found: object) -> str:
+    """What YAML may have made of a value that looks right."""
+    if kind == "string_type" and isinstance(found, bool):
+        return ", put quotes around it: YAML reads yes, no, on and off as true and false"
+    if kind == "string_type" and found is None:
+        return "; YAML reads ~ and an empty value as null"
+    if kind == "string_type" and isinstance(found, int | float):
+        return ", put quotes around it"
+    if kind in {"int_type", "float_type"} and isinstance(found, str) and re.fullmatch(_NUMBER, found):
+        return ": YAML reads this as text, write a point and a sign as in 5.0e-4"
+    return ""
 
 
 def _path(location: tuple[str | int, ...]) -> str:
@@ -123,6 +148,8 @@ def _path(location: tuple[str | int, ...]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     text = repr(value) if not isinstance(value, dict) else "a block of keys"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -133,6 +160,9 @@ def _nearest_literal(found: object, expected: str) -> str:
 
 def _with_paths(config: Config, workflow_root: Path) -> Config:
     def placed(path: str) -> str:
+        path = os.path.expanduser(path)  # noqa: PTH111  (where there is no home, it stays)
+        if Path(path).is_relative_to(DATA):  # fetched into the working directory
+            return path
         return path if Path(path).exists() or not (workflow_root / path).exists() else str(workflow_root / path)
 
     datasets = {}
@@ -150,14 +180,40 @@ def _with_paths(config: Config, workflow_root: Path) -> Config:
 
 
 def _check_files(config: Config) -> list[str]:
+    declared: list[tuple[str, DeclaredFile | DeclaredFolder]] = [
+        *((f"files.{name}", file) for name, file in config.files.items()),
+        *((f"folders.{name}", folder) for name, folder in config.folders.items()),
+    ]
     problems = []
-    places = Counter(file.path for file in config.files.values())
+    for key, entry in declared:
+        problems += [
+            f"{key}.path: {entry.path} is the place of {other}, or lies in it"
+            for other, neighbour in declared
+            if other != key and f"{entry.path}/".startswith(f"{neighbour.path}/")
+        ]
+        if entry.archive is not None:
+            problems += [f"{key}.archive: {fault}" for fault in _check_archive(entry.archive, config)]
     for name, file in config.files.items():
-        if places[file.path] > 1:
-            problems.append(f"files.{name}.path: {file.path} is the place of another file too")
-        if not file.hashes:
+        if (file.archive is None) != (file.member is None):
+            problems.append(f"files.{name}: found only one of archive and member; give both")
+        if not file.hashes and not _hash_is_dispensable(name, config):
             problems.append(f"files.{name}: no hash; give sha256, sha384 or md5")
     return problems
+
+
+def _hash_is_dispensable(name: str, config: Config) -> bool:
+    """Of a file that only a person can get, and of an archive all of whose files have hashes of their own."""
+    if name in {folder.archive for folder in config.folders.values()}:
+        return False
+    return config.files[name].manual is not None or name in {file.archive for file in config.files.values()}
+
+
+def _check_archive(name: str, config: Config) -> list[str]:
+    if name not in config.files:
+        return [f"found {name!r}; {nearest(name, sorted(config.files))}"]
+    if config.files[name].archive is not None:
+        return [f"{name} is itself taken out of an archive; expected a file that lies there by itself"]
+    return []
 
 
 # Folders of results/ that belong to no model, and folders of results/<model>/ that belong to no engine.
@@ -175,26 +231,30 @@ def _check_names(config: Config) -> list[str]:
 
 def _check_datasets(config: Config) -> list[str]:
     problems = []
-    default = type(next(iter(config.datasets.values()))).model_fields["root"].default if config.datasets else None
+    declared = [DATA / file.path for file in config.files.values()]
+    declared += [DATA / folder.path for folder in config.folders.values()]
     for name, dataset in config.datasets.items():
         key = f"datasets.{name}"
-        root = Path(dataset.root)
-        if dataset.root != default:
-            for part in (root, root / "WIDER_val/images", root / "ground_truth"):
-                if not part.is_dir():
-                    problems.append(
-                        f"{key}.root: {part} is not a folder; expected <root>/WIDER_val/images/<event>/*.jpg and "
-                        "<root>/ground_truth/*.mat"
-                    )
-                    break
+        for part in map(Path, (dataset.root, f"{dataset.root}/WIDER_val/images", f"{dataset.root}/ground_truth")):
+            if not part.is_dir() and not any(path.is_relative_to(part) for path in declared):
+                fault = "is a link that leads nowhere" if part.is_symlink() else "is not a folder"
+                problems.append(
+                    f"{key}.root: {part} {fault}; expected <root>/WIDER_val/images/<event>/*.jpg and "
+                    "<root>/ground_truth/*.mat"
+                )
+                break
         if dataset.subset:
             given = [option for option in (dataset.subset.first, dataset.subset.list) if option is not None]
             if len(given) != 1:
                 found = " and ".join(("first", "list") if given else ("neither",))
                 problems.append(f"{key}.subset: found {found}; give either first or list, and the other null")
             if dataset.subset.list and not Path(dataset.subset.list).is_file():
-                problems.append(f"{key}.subset.list: no such file: {dataset.subset.list}")
+                problems.append(f"{key}.subset.list: {_no_file(dataset.subset.list)}")
     return problems
+
+
+def _no_file(path: str) -> str:
+    return f"{path} is a folder; expected a file" if Path(path).is_dir() else f"no such file: {path}"
 
 
 def _check_models(config: Config) -> list[str]:
@@ -210,7 +270,7 @@ def _check_models(config: Config) -> list[str]:
             )
         if isinstance(model.weights, OwnWeights):
             if not Path(model.weights.path).is_file():
-                problems.append(f"{key}.weights.path: no such file: {model.weights.path}")
+                problems.append(f"{key}.weights.path: {_no_file(model.weights.path)}")
         elif model.weights not in config.files:
             problems.append(
                 f"{key}.weights: found {model.weights!r}; {nearest(model.weights, sorted(config.files))}, or path: FILE"

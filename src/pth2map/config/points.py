@@ -1,25 +1,28 @@
 """What the rules ask of the config, by the names in a target's path."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pth2map.config.schema import (
+    DATA,
     NAME,
     SIZE,
     VARIANT,
     Config,
     Dataset,
     DeclaredFile,
+    DeclaredFolder,
     Engine,
     Model,
     OwnWeights,
     parse_variant,
 )
-from pth2map.files.declaration import Declaration
+from pth2map.files.declaration import Declaration, Manual
 from pth2map.files.errors import InputError, nearest
-from pth2map.files.fetch import locate
+from pth2map.files.fetch import FolderDeclaration, check_obtainable, was_put_by_hand
 
 T = TypeVar("T")
 
@@ -96,34 +99,52 @@ class Points:
     def weights_path(self, model: str) -> str:
         """The checkpoint of a block: below ``data/`` when declared, else where the config says.
 
-        Raises ``InputError`` when a declared one is neither there nor in the mirror.
+        Raises ``InputError`` when it is not there and only a person can get it.
         """
         weights = self.model(model).weights
         if isinstance(weights, OwnWeights):
             return weights.path
-        file = self.config.files[weights]
-        target = Path("data", file.path)
-        if not target.is_file():
-            locate(Declaration(file.path, file.size, file.hashes, file.urls), target)
-        return target.as_posix()
+        declaration = self._declaration(self.config.files[weights])
+        check_obtainable(declaration, DATA)
+        return (DATA / declaration.path).as_posix()
 
     def weights_hashes(self, model: str) -> dict[str, str]:
         """Hashes that the checkpoint of a block must have, by algorithm."""
         weights = self.model(model).weights
         return {} if isinstance(weights, OwnWeights) else self.config.files[weights].hashes
 
-    def declared(self, path: str) -> DeclaredFile:
-        return next(file for file in self.config.files.values() if file.path == path)
+    def image_files(self, dataset: str) -> str:
+        """The folder that holds the image files of a dataset."""
+        return f"{self.dataset(dataset).root}/WIDER_val/images"
 
-    def dataset_root(self, name: str) -> str:
-        """The folder of a dataset; raises ``InputError`` when there is none."""
-        root = self.dataset(name).root
-        if not Path(root).is_dir():
-            raise InputError(
-                f"datasets.{name}.root: no folder {root}; put the dataset there, or name a folder of yours in an "
-                "overlay (docs/data.md)"
-            )
-        return root
+    def ground_truth_files(self, dataset: str) -> list[str]:
+        """The files that hold the ground truth of a dataset."""
+        folder = f"{self.dataset(dataset).root}/ground_truth"
+        return [f"{folder}/wider_{part}_val.mat" for part in ("face", "easy", "medium", "hard")]
+
+    def declared_file(self, path: str) -> Declaration | None:
+        """What is declared of the file at a path, if it is one of ``data/``."""
+        found = _at(path, self.config.files)
+        return self._declaration(found) if found else None
+
+    def declared_folder(self, path: str) -> FolderDeclaration | None:
+        """What is declared of the folder at a path, if it is one of ``data/`` and no person has put files there."""
+        found = _at(path, self.config.folders)
+        if found is None or was_put_by_hand(Path(path)):
+            return None
+        archive = self._declaration(self.config.files[found.archive])
+        return FolderDeclaration(found.path, archive, found.member, found.files)
+
+    def _declaration(self, file: DeclaredFile) -> Declaration:
+        return Declaration(
+            path=file.path,
+            size=file.size,
+            hashes=file.hashes,
+            urls=file.urls,
+            archive=self._declaration(self.config.files[file.archive]) if file.archive else None,
+            member=file.member,
+            manual=Manual(**file.manual.model_dump()) if file.manual else None,
+        )
 
     def shards(self, model: str) -> list[str]:
         """Names of the shards of a block's dataset, ``1-of-8`` and so on."""
@@ -179,6 +200,13 @@ def _graph_path(model: str, size: str, graph: str) -> str:
 def format_of(suffix: str) -> str:
     """The format of a graph file, by its ending."""
     return next(name for name, graph in GRAPHS.items() if graph.suffix == suffix)
+
+
+Entry = TypeVar("Entry", DeclaredFile, DeclaredFolder)
+
+
+def _at(path: str, declared: Mapping[str, Entry]) -> Entry | None:
+    return next((entry for entry in declared.values() if DATA / entry.path == Path(path)), None)
 
 
 def _look_up(what: str, name: str, known: dict[str, T]) -> T:

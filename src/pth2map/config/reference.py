@@ -13,7 +13,8 @@ _HEAD = """# Configuration
 Written by `make docs` out of the types in `src/pth2map/config/schema.py`; a test fails when the two differ.
 
 `config/config.yaml` is read first; `--configfile config/mini.yaml` puts an overlay over it, key by key. `${NAME}` in a
-value is an environment variable. Paths are looked for below the working directory, then below the workflow's folder.
+value is an environment variable. Paths are looked for below the working directory, then below the workflow's folder;
+those that begin with `data/` below the working directory alone, where declared files are fetched to.
 Before any job the whole config is checked: an unknown key, a wrong type, a missing file or a name that does not exist
 ends the run with the key path, what was found and what is allowed.
 """

@@ -4,11 +4,15 @@ The JSON Schema and the reference page are generated from here (:mod:`pth2map.co
 """
 
 import re
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from pth2map.recipes.settings import RecipeSettings, Section
+
+DATA = Path("data")
+"""Where declared files go, below the working directory."""
 
 NAME = r"[A-Za-z][A-Za-z0-9_]*"
 FILE = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*"
@@ -20,8 +24,16 @@ PositiveInt = Annotated[int, Field(ge=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class ManualSource(Section):
+    """Where a person gets a file that no program can (a login, an extraction code, a cloud drive)."""
+
+    page: str | None = Field(default=None, description="address of the page")
+    code: str | None = Field(default=None, description="extraction code that the page asks for")
+    note: str | None = Field(default=None, description="what else to know, in words")
+
+
 class DeclaredFile(Section):
-    """A file from elsewhere, declared once: where it lies below `data/`, where it comes from, what it must be."""
+    """A file from elsewhere, declared once: where it lies below `data/`, what it must be, where it comes from."""
 
     path: Annotated[str, Field(pattern=rf"^{FILE}$")] = Field(description="place below `data/`, with `/`")
     size: PositiveInt | None = Field(default=None, description="bytes")
@@ -32,12 +44,26 @@ class DeclaredFile(Section):
     md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(
         default=None, description="hash of the whole file"
     )
-    urls: list[str] = Field(default_factory=list, description="addresses, in the order to try")
+    archive: Name | None = Field(default=None, description="an entry of `files` to take it out of, before any address")
+    member: str | None = Field(default=None, description="its name in that archive")
+    urls: list[Annotated[str, Field(pattern=r"^https?://\S+$")]] = Field(
+        default_factory=list, description="addresses, in the order to try"
+    )
+    manual: ManualSource | None = Field(default=None, description="how a person gets it, when no program can")
 
     @property
     def hashes(self) -> dict[str, str]:
         """Hashes by algorithm."""
         return {name: value for name in ("sha256", "sha384", "md5") if (value := getattr(self, name))}
+
+
+class DeclaredFolder(Section):
+    """A folder of files out of a declared archive."""
+
+    path: Annotated[str, Field(pattern=rf"^{FILE}$")] = Field(description="place below `data/`, with `/`")
+    archive: Name = Field(description="an entry of `files`; zip or tar, with a hash")
+    member: str = Field(description="folder in the archive whose content becomes this folder")
+    files: PositiveInt | None = Field(default=None, description="how many files there must be")
 
 
 class Subset(Section):
@@ -53,7 +79,8 @@ class WiderFaceDataset(Section):
     kind: Literal["widerface"] = Field(description="images, ground truth and evaluator of WIDER FACE")
     root: str = Field(
         default="data/widerface",
-        description="folder with `WIDER_val/images/<event>/*.jpg` and `ground_truth/*.mat`; used as it is",
+        description="folder with `WIDER_val/images/<event>/*.jpg` and `ground_truth/*.mat`: of declared files, or of "
+        "yours, which is used as it is",
     )
     subset: Subset | None = Field(default=None, description="a part of the images; null: all")
     shards: PositiveInt = Field(default=8, description="jobs that share the images of one pass")
@@ -165,6 +192,7 @@ class Config(Section):
     """The whole config."""
 
     files: dict[Name, DeclaredFile] = Field(default_factory=dict, description="files from elsewhere")
+    folders: dict[Name, DeclaredFolder] = Field(default_factory=dict, description="folders out of declared archives")
     datasets: dict[Name, Dataset] = Field(description="images with their ground truth and evaluator")
     engines: dict[Name, Engine] = Field(description="what runs a graph")
     models: dict[Name, Model] = Field(description="detectors, one block each")

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from pth2map.config.points import GRAPHS, Point, Points
-from pth2map.config.schema import OwnWeights
+from pth2map.config.schema import DATA, OwnWeights
 from pth2map.engines.catalogue import KINDS
 from pth2map.files.code import code_hash
-from pth2map.files.hashing import folder_state, hash_json
+from pth2map.files.fetch import is_as_declared
+from pth2map.files.hashing import folder_state, hash_file, hash_json
 from pth2map.networks.catalogue import NETWORKS
 from pth2map.recipes.catalogue import RECIPES
 
-_DATASET_FILES = ("WIDER_val/images/*/*.[jJ][pP]*[gG]", "ground_truth/*.mat")
+_IMAGES = "*/*.[jJ][pP]*[gG]"
 
 
 class States:
@@ -33,12 +34,11 @@ class States:
     @cache  # noqa: B019  (one object a run)
     def index(self, dataset: str) -> str:
         block = self.points.dataset(dataset)
-        root = Path(self.points.dataset_root(dataset))
-        files = [folder_state(root, pattern) for pattern in _DATASET_FILES]
+        files = [self._images(dataset), *map(self._content, self.points.ground_truth_files(dataset))]
         listed = block.subset.list if block.subset else None
         names = hash_json(Path(listed).read_text(encoding="utf-8")) if listed else None
         subset = block.subset.model_dump(mode="json", exclude={"list"}) if block.subset else None
-        return self._state("index_widerface", [str(root), files, subset, names])
+        return self._state("index_widerface", [block.root, files, subset, names])
 
     @cache  # noqa: B019
     def export(self, model: str, size: str, graph: str) -> str:
@@ -104,8 +104,18 @@ class States:
     def plot(self, point: Point) -> str:
         return self._state("plot_curves", before=[self.score(point)])
 
+    def fetch(self, path: str) -> str:
+        """Of a declared file: what it must be, wherever it comes from."""
+        declared = self.points.declared_file(path)
+        return hash_json([declared.size, dict(declared.hashes)] if declared else None)[:12]
+
+    def fetch_folder(self, path: str) -> str:
+        """Of a declared folder: what it must hold."""
+        declared = self.points.declared_folder(path)
+        return declared.identity[:12] if declared else "by hand"
+
     def headline(self, model: str) -> str:
-        return hash_json([self.plot(self.points.headline(model)), self.parity(model)])[:12]
+        return self.plot(self.points.headline(model))
 
     def bench(self, point: Point) -> str:
         recipe = RECIPES[self.points.model(point.model).recipe.kind]
@@ -141,3 +151,20 @@ class States:
             return self.points.weights_hashes(model)
         state = Path(weights.path).stat()
         return [weights.path, state.st_size, state.st_mtime_ns]
+
+    def _images(self, dataset: str) -> str:
+        """Of a declared folder the declaration, before it is fetched and as long as nothing in it changes."""
+        folder = Path(self.points.image_files(dataset))
+        declared = self.points.declared_folder(folder.as_posix())
+        if declared and is_as_declared(declared, DATA):
+            return declared.identity
+        return folder_state(folder, _IMAGES)
+
+    def _content(self, path: str) -> Any:
+        """Hashes of a file: of one that is not there yet, those that are declared."""
+        place = Path(path)
+        declared = self.points.declared_file(path)
+        hashes = declared.hashes if declared else {}
+        if not place.is_file():
+            return dict(hashes)
+        return {algorithm: hash_file(place, algorithm) for algorithm in hashes or ("sha256",)}

@@ -17,11 +17,27 @@ from typing import Any
 
 import numpy as np
 
+from pth2map.files.errors import InputError
+from pth2map.files.processes import lives
+
 _HOST = platform.node().replace(".", "-") or "host"
 
 
+@contextmanager
+def _told_of(path: Path, *own: Path) -> Iterator[None]:
+    """Let a failure to write be told of ``path``, whichever of ``own`` met it; a failure to read is left as it is."""
+    try:
+        yield
+    except OSError as error:
+        met = error.filename
+        if met is not None and not any(Path(os.fsdecode(met)).is_relative_to(place) for place in own):
+            raise
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
 def _sibling(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with _told_of(path, *path.parents):
+        path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
 
@@ -30,18 +46,8 @@ def _sweep(path: Path) -> None:
     """Remove what killed processes of this host left of earlier writes to ``path``."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(_HOST)}.*.*.tmp"):
         pid = left.name.split(".")[-3]
-        if pid.isdecimal() and not _alive(int(pid)):
+        if pid.isdecimal() and not lives(int(pid)):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 @contextmanager
@@ -51,12 +57,15 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary ends in ``.tmp``: a writer that chooses its format by suffix must be told the format. On an error the
     temporary is removed and ``path`` is left as it was.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: cannot be written (a folder of this name lies there; move it away)")
     temporary = _sibling(path)
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        with _told_of(path, temporary):
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -64,17 +73,20 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside ``path``; when the block ends well it takes the place of ``path``."""
+    if path.is_file():
+        raise InputError(f"{path}: cannot be written (a file of this name lies where a folder goes; move it away)")
     temporary = _sibling(path)
-    temporary.mkdir()
     try:
-        yield temporary
-        if path.exists():
-            old = _sibling(path)
-            path.rename(old)
-            temporary.rename(path)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(path)
+        with _told_of(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            if path.exists():
+                old = _sibling(path)
+                path.rename(old)
+                temporary.rename(path)
+                shutil.rmtree(old)
+            else:
+                temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -9,17 +9,22 @@ from pth2map.files.errors import InputError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main``; an ``InputError``, or a file that cannot be used, ends it with one sentence and status 2."""
+    """Call ``main``; an ``InputError``, a file that cannot be used or a lack of memory ends it with one sentence and
+    status 2."""
     try:
         main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        sentence = str(error)
+    except MemoryError as error:
+        sentence = f"not enough memory{f': {error}' if str(error) else ''}; run fewer jobs at once, or give it more"
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        raise SystemExit(2) from None
+        sentence = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    else:
+        return
+    print(f"error: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def put_python_first() -> None:

@@ -3,19 +3,57 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 from pth2map.files.errors import InputError
 
 
 @dataclass(frozen=True)
+class Manual:
+    """Where a person gets a file that no program can: a page, its extraction code, what else to know."""
+
+    page: str | None = None
+    code: str | None = None
+    note: str | None = None
+
+    def words(self) -> str:
+        """As the end of a sentence."""
+        place = f"get it from {self.page}" if self.page else "no address of it is published"
+        code = f" (extraction code {self.code})" if self.code else ""
+        return f"{place}{code}{f'; {self.note}' if self.note else ''}"
+
+
+@dataclass(frozen=True)
 class Declaration:
-    """A file from elsewhere: place below the data folder, size in bytes, hashes by algorithm, addresses."""
+    """A file from elsewhere: place below the data folder, size in bytes, hashes by algorithm, and its sources.
+
+    The sources are a ``member`` of an ``archive``, addresses, or a person.
+    """
 
     path: str
     size: int | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
     urls: Sequence[str] = ()
+    archive: Self | None = None
+    member: str | None = None
+    manual: Manual | None = None
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """From the JSON values of :func:`dataclasses.asdict`."""
+        archive, manual = values.get("archive"), values.get("manual")
+        return cls(
+            **{
+                **values,
+                "archive": cls.from_json(archive) if archive else None,
+                "manual": Manual(**manual) if manual else None,
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
 
 
 def mismatch(path: Path, declaration: Declaration) -> str | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,21 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def folder_state(folder: Path, pattern: str) -> str:
-    """A short fingerprint of the files of a folder by name, size and time, without reading them."""
+def folder_state(folder: Path, pattern: str = "**/*") -> str:
+    """A short fingerprint of the files of a folder by name, size and time, without reading them.
+
+    Folders and hidden files do not count.
+    """
     entries: list[list[str | int | None]] = []
     for path in sorted(folder.glob(pattern)):
+        name = path.relative_to(folder).as_posix()
+        if path.name.startswith("."):
+            continue
         try:
             state = path.stat()
-        except FileNotFoundError:  # a link that leads nowhere: whoever reads the folder names it
-            entries.append([path.relative_to(folder).as_posix(), None])
+        except OSError:  # a link that leads nowhere or in a circle: whoever reads the folder names it
+            entries.append([name, None])
             continue
-        entries.append([path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns])
+        if not stat.S_ISDIR(state.st_mode):
+            entries.append([name, state.st_size, state.st_mtime_ns])
     return f"{len(entries)} files {hash_json(entries)[:12]}"

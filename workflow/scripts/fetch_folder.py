@@ -1,0 +1,22 @@
+"""Put one declared folder below the data folder, out of a declared archive, with a record in it."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import _library  # noqa: F401  isort: skip
+from pth2map.files.command import run
+from pth2map.files.fetch import FolderDeclaration, fetch_folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--declaration", required=True, metavar="JSON", help="place, archive, its folder, files in it")
+    parser.add_argument("--data", required=True, type=Path, help="folder that its place is below")
+    args = parser.parse_args()
+    print(fetch_folder(FolderDeclaration.from_json(json.loads(args.declaration)), args.data), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)
