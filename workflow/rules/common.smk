@@ -202,6 +202,10 @@ def index_of(wildcards):
     return f"scratch/datasets/{POINTS.model(wildcards.model).dataset}/index.json"
 
 
+def images_of_model(wildcards):
+    return images_in(POINTS.model(wildcards.model).dataset)
+
+
 def ground_truth_of(wildcards):
     return f"scratch/datasets/{POINTS.model(wildcards.model).dataset}/ground_truth.npz"
 
@@ -255,10 +259,14 @@ def root_of(wildcards):
     return POINTS.dataset(wildcards.dataset).root
 
 
-def images_of(wildcards):
+def images_in(dataset):
     """What says that the images were fetched; nothing where a person put them."""
-    folder = POINTS.image_files(wildcards.dataset)
-    return f"{folder}/{RECORD}" if POINTS.declared_folder(folder) else []
+    folder = POINTS.image_files(dataset)
+    return [f"{folder}/{RECORD}"] if POINTS.declared_folder(folder) else []
+
+
+def images_of(wildcards):
+    return images_in(wildcards.dataset)
 
 
 def ground_truth_files(wildcards):
@@ -320,7 +328,5 @@ def everything_declared(wildcards):
     wanted = {POINTS.weights_path(model) for model in models}
     for dataset in datasets:
         wanted |= set(POINTS.ground_truth_files(dataset))
-        folder = POINTS.image_files(dataset)
-        if POINTS.declared_folder(folder):
-            wanted.add(f"{folder}/{RECORD}")
+        wanted |= set(images_in(dataset))
     return sorted(wanted)

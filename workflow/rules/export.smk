@@ -59,6 +59,7 @@ rule check_export:
         graph="results/{model}/export/{size}/model.{suffix}",
         weights=weights_of,
         index=index_of,
+        images=images_of_model,
     output:
         parity="results/{model}/export/{size}/model.{suffix}.parity.json",
     log:

@@ -7,6 +7,7 @@ rule prepare_shard:
     input:
         script=script("prepare"),
         index=index_of,
+        images=images_of_model,
         earlier=earlier_shard,
     output:
         inputs=temp(

@@ -10,6 +10,7 @@ rule stream_onnxruntime:
         graph=graph_of,
         parity=parity_of,
         index=index_of,
+        images=images_of_model,
     output:
         detections="scratch/{model}/{engine}/{variant}/{state}/{shard}/detections.npz",
         run="scratch/{model}/{engine}/{variant}/{state}/{shard}/run.json",
@@ -81,6 +82,7 @@ rule bench_onnxruntime:
         graph=graph_of,
         parity=parity_of,
         index=index_of,
+        images=images_of_model,
     output:
         perf="results/{model}/{engine}/{variant}/perf.json",
     log:
