@@ -89,7 +89,7 @@ def test_weights_that_only_a_person_can_get_are_asked_for_at_once(monkeypatch, t
 def test_what_can_be_fetched_is_planned(points, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert points.weights_path("retinaface") == "data/weights/retinaface/mobilenet0.25_Final.pth"
-    assert points.declared_folder("data/widerface/WIDER_val/images").files == 3226
+    assert points.declared_folder("data/widerface/WIDER_val/images").member == "WIDER_val/images"
     archive = points.declared_file("data/widerface/ground_truth/wider_easy_val.mat").archive
     assert archive.path == "archives/eval_tools.zip"
     assert points.declared_file("elsewhere/ground_truth/wider_easy_val.mat") is None

@@ -100,6 +100,18 @@ def test_what_a_leftover_job_of_another_config_writes_is_not_gathered(folder):
     assert (folder / target).read_bytes() == before
 
 
+def test_tensor_files_of_another_state_are_swept(folder):
+    point = folder / "scratch/retinaface/by_files/320-fp32-b4"
+    (state,) = (path.name for path in point.iterdir())
+    left = point / "0123456789ab/1-of-8/inputs/prep"
+    left.mkdir(parents=True)
+    call = ("--configfile", "overlay.yaml", "--forcerun", "plot_curves", "--")
+    run = run_snakemake(ROOT, folder, *call, "results/retinaface/by_files/320-fp32-b4/precision_recall.png")
+    assert run.status == 0, run.output
+    assert not left.parent.exists()
+    assert (point / state / "1-of-8/detections.npz").exists()
+
+
 def test_an_error_comes_again_when_nothing_is_mended(folder, tmp_path):
     (folder / "elsewhere.yaml").write_text(f"{{datasets: {{widerface: {{root: '{tmp_path}/empty'}}}}}}")
     root = synthetic_wider.make(tmp_path / "empty")

@@ -17,7 +17,7 @@ from pth2map.files.command import put_python_first
 from pth2map.files.errors import InputError
 from pth2map.files.fetch import RECORD
 from pth2map.files.hashing import hash_json
-from pth2map.files.holding import begin_run, clear_stale_locks
+from pth2map.files.holding import begin_run, clear_stale_locks, sweep_tensor_files
 
 try:
     POINTS = Points(load_config(config, ROOT))
@@ -29,10 +29,6 @@ if workflow.is_main_process and clear_stale_locks(Path.cwd()):
     print("removed the lock of a run that was killed", file=sys.stderr)
 
 
-onstart:
-    begin_run(Path.cwd())
-
-
 # Paths below the working directory stay relative, so that a moved folder reruns nothing.
 SCRIPTS = (
     (ROOT.relative_to(Path.cwd()) if ROOT.is_relative_to(Path.cwd()) else ROOT)
@@ -40,6 +36,23 @@ SCRIPTS = (
     / "scripts"
 )
 STATES = States(POINTS, SCRIPTS)
+
+
+def sweep():
+    """Remove tensor files that no config of today will ask for."""
+    for folder in Path("scratch").glob("*/*/*"):
+        try:
+            point = POINTS.point(*folder.parts[-3:])
+            sweep_tensor_files(folder, STATES.detect(point))
+        except InputError:
+            continue  # of a model that is no longer in the config, or whose files are not at hand
+
+
+onstart:
+    begin_run(Path.cwd())
+    sweep()
+
+
 ENVIRONMENT = str(ROOT / "envs" / "pth2map.yaml")
 
 

@@ -60,6 +60,17 @@ def begin_run(directory: Path) -> int:
     return len(left)
 
 
+def sweep_tensor_files(point: Path, state: str) -> None:
+    """Remove what killed runs left of tensor files in the folder of a point, but for those of the present state.
+
+    Those are Snakemake's, which removes them after use; nobody else will ever ask for the others, and they are large.
+    """
+    for kind in ("inputs", "outputs"):
+        for left in point.glob(f"*/*/{kind}"):
+            if left.parent.parent.name != state:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def _folder(directory: Path) -> Path:
     return directory / ".snakemake/pth2map"
 
