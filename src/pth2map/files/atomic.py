@@ -11,7 +11,7 @@ import platform
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,8 @@ def replacing(path: Path) -> Iterator[Path]:
                 os.fsync(written.fileno())
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # gone, or a disk for reading only
+            temporary.unlink()
 
 
 @contextmanager
@@ -80,15 +81,20 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         with _told_of(path, temporary):
             temporary.mkdir()
             yield temporary
-            if path.exists():
-                old = _sibling(path)
-                path.rename(old)
-                temporary.rename(path)
-                shutil.rmtree(old)
-            else:
-                temporary.rename(path)
+            move_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move_folder(source: Path, path: Path) -> None:
+    """Put a whole folder in the place of ``path``, on the same file system."""
+    if path.exists():
+        old = _sibling(path)
+        path.rename(old)
+        source.rename(path)
+        shutil.rmtree(old)
+    else:
+        source.rename(path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -99,6 +105,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """JSON with sorted keys, two blanks of indent and a final line end: equal values give equal bytes."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """What :func:`write_json` wrote. Raises ``InputError`` for a missing, broken or other file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; run the stage again that makes it") from None
+    except ValueError:
+        raise InputError(f"{path}: not a whole JSON file; remove it and run again") from None
 
 
 def write_npz(path: Path, **arrays: np.ndarray) -> None:

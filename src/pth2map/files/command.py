@@ -1,5 +1,6 @@
 """What every command of ``workflow/scripts`` does around its one library call."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -9,18 +10,30 @@ from pth2map.files.errors import InputError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main``; an ``InputError``, a file that cannot be used or a lack of memory ends it with one sentence and
-    status 2."""
+    """Call ``main``; what a person can mend ends it with one sentence and status 2.
+
+    That is an ``InputError``, a file that cannot be used, and a lack of memory. An interruption ends it with status 130.
+    """
     try:
         main()
+        sys.stdout.flush()
     except InputError as error:
         sentence = str(error)
     except MemoryError as error:
-        sentence = f"not enough memory{f': {error}' if str(error) else ''}; run fewer jobs at once, or give it more"
+        sentence = f"not enough memory{f' ({error})' if str(error) else ''}; run fewer jobs at once or give it more"
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # whoever reads has what it wants
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except OSError as error:
         if error.filename is None:
-            raise
-        sentence = f"{os.fsdecode(error.filename)}: {error.strerror}"
+            sentence = f"cannot write: {error.strerror}" if error.errno == errno.ENOSPC else ""
+            if not sentence:
+                raise
+        else:
+            sentence = f"{os.fsdecode(error.filename)}: {error.strerror}"
     else:
         return
     print(f"error: {sentence}", file=sys.stderr)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pth2map.files.atomic import replacing, replacing_folder, write_json
+from pth2map.files.atomic import move_folder, replacing, write_json
 from pth2map.files.declaration import Declaration, mismatch, require
 from pth2map.files.download import DownloadError, Patience, download
 from pth2map.files.errors import InputError, some
@@ -54,12 +54,20 @@ def fetch_file(declaration: Declaration, data: Path, patience: Patience | None =
 def _take_out(declaration: Declaration, archive: Declaration, data: Path, patience: Patience | None) -> str:
     assert declaration.member is not None
     fetch_file(archive, data, patience)
-    with replacing(data / declaration.path) as temporary:
-        unpack_file(data / archive.path, declaration.member, temporary)
-        fault = mismatch(temporary, declaration)
-        if fault is not None:
-            raise InputError(f"{declaration.member} of {data / archive.path} is not the declared file: {fault}")
-    return f"{data / declaration.path} taken out of {data / archive.path}"
+    target = data / declaration.path
+    unpacked = _unpacked(target)
+    unpack_file(data / archive.path, declaration.member, unpacked)
+    fault = mismatch(unpacked, declaration)
+    if fault is not None:
+        unpacked.unlink()
+        raise InputError(f"{declaration.member} of {data / archive.path} is not the declared file: {fault}")
+    unpacked.replace(target)
+    return f"{target} taken out of {data / archive.path}"
+
+
+def _unpacked(target: Path) -> Path:
+    """Where what is unpacked waits to be checked: always the same place, so that the next run clears it up."""
+    return target.with_name(f".{target.name}.unpacked")
 
 
 def _unfetched(declaration: Declaration, target: Path, answers: list[str]) -> str:
@@ -135,9 +143,10 @@ def fetch_folder(declaration: FolderDeclaration, data: Path, patience: Patience 
         raise InputError(f"{target} was put there by hand and is used as it is; remove it to have it fetched")
     archive = data / declaration.archive.path
     fetch_file(declaration.archive, data, patience)
-    with replacing_folder(target) as temporary:
-        unpack_folder(archive, declaration.member, temporary, declaration.files)
-        write_json(temporary / RECORD, {"declaration": declaration.identity, "state": folder_state(temporary)})
+    unpacked = _unpacked(target)
+    unpack_folder(archive, declaration.member, unpacked, declaration.files)
+    write_json(unpacked / RECORD, {"declaration": declaration.identity, "state": folder_state(unpacked)})
+    move_folder(unpacked, target)
     return f"{target} unpacked from {archive}"
 
 

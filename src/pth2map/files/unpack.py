@@ -114,8 +114,8 @@ def unpack_folder(archive: Path, member: str, target: Path, files: int | None = 
     archive is zip, or tar (plain, gzip, bzip2, xz), by its content and not by its name. What macOS puts beside files
     (``__MACOSX``, ``.DS_Store``, ``._*``) is left out and not counted.
 
-    Files get mode 0644 and folders 0755, less what the umask takes. Files keep the time they have in the archive,
-    unless it is not yet; the local times of zip are read as UTC, so that they are the same on each machine.
+    Files get mode 0644 and folders 0755, less what the umask takes. Files keep their time of the archive, unless it
+    lies in the future; zip has local times, which are read as UTC, so that they are the same on each machine.
 
     Raises ``InputError`` when the archive is damaged, unsafe, beyond ``limits``, or holds something else than asked
     for, and when the disk is full. Then ``target`` is as it was, and nothing was written elsewhere.
@@ -236,11 +236,12 @@ def _reading(archive: Path, what: str = "it") -> Iterator[None]:
     except InputError:
         raise
     except OSError as error:
-        if error.errno is None:  # gzip and bz2 say so of damaged bytes
-            raise _damaged(archive, f"{what} cannot be read ({error})") from None
-        raise InputError(f"{archive}: cannot be read ({error.strerror})") from None
+        if error.errno is not None:
+            raise InputError(f"{archive}: cannot be read ({error.strerror})") from None
+        raise _damaged(archive, f"{what} cannot be read ({error})") from None  # by gzip and bz2
     except _DAMAGE as error:
-        raise _damaged(archive, f"{what} cannot be read ({error or type(error).__name__})") from None
+        reason = str(error)[:200] or type(error).__name__
+        raise _damaged(archive, f"{what} cannot be read ({reason})") from None
 
 
 def _damaged(archive: Path, fault: str) -> InputError:
@@ -381,7 +382,7 @@ def _check_distinct(source: _Source, names: Iterable[str]) -> None:
         if other != name:
             raise InputError(
                 f"{source.archive} is refused: {_shown(other)} and {_shown(name)} in it are one name on file systems "
-                f"that tell neither case nor Unicode form; {_BY_HAND}"
+                f"that ignore case or Unicode forms; {_BY_HAND}"
             )
 
 
@@ -511,6 +512,7 @@ class _Zip(_Source):
     _LOCAL = struct.Struct("<4s5H3L2H")
     _ENCRYPTED = 0x1 | 0x40 | 0x2000
     _SAID_LATER = 0x8  # the header was written before the data: CRC-32 and sizes may be 0 in it
+    _UTF8 = 0x800  # the name is UTF-8
     _IN_ZIP64 = 0xFFFF_FFFF  # a size that stands in the zip64 extra field
 
     def __init__(self, archive: Path, file: io.BufferedReader, limits: Limits) -> None:
@@ -544,10 +546,11 @@ class _Zip(_Source):
         name = _shown(info.filename)
         if info.flag_bits & self._ENCRYPTED:
             raise InputError(f"{self.archive}: its member {name} is encrypted; unpack it by hand, with its password")
-        if info.compress_type not in _ZIP_STEPS:
+        if info.compress_type not in _ZIP_METHODS:
+            expected = " or ".join(f"{number} ({method})" for number, method in _ZIP_METHODS.items())
             raise InputError(
-                f"{self.archive}: its member {name} is packed by method {info.compress_type}, expected one of "
-                f"{', '.join(map(str, _ZIP_STEPS))} (stored, deflate, bzip2, lzma); unpack it by hand with 7z"
+                f"{self.archive}: its member {name} is packed by method {info.compress_type}, expected {expected}; "
+                "unpack it by hand, such as with 7z"
             )
 
     def _check_header(self, info: zipfile.ZipInfo) -> None:
@@ -559,12 +562,14 @@ class _Zip(_Source):
         signature, _, flags, method, _, _, crc, packed, size, name_length, extra_length = header
         if start >= self._zip.start_dir or signature != b"PK\x03\x04":
             raise _damaged(self.archive, f"its member {name} is not where the list of members says")
+        coding = "utf-8" if flags & self._UTF8 else "cp437"
         end = start + self._LOCAL.size + name_length + extra_length + info.compress_size
         if end > self._starts[bisect_left(self._starts, start) + 1]:
             raise _damaged(self.archive, f"its member {name} overlaps with what comes next")
         unsaid = {0} if flags & self._SAID_LATER else set()
         if (
-            method != info.compress_type
+            self._file.read(name_length).decode(coding) != info.orig_filename
+            or method != info.compress_type
             or crc not in {info.CRC, *unsaid}
             or packed not in {info.compress_size, self._IN_ZIP64, *unsaid}
             or size not in {info.file_size, self._IN_ZIP64, *unsaid}
@@ -577,21 +582,15 @@ class _Zip(_Source):
         expected, found = info.CRC, 0
         del info.CRC
         with self._zip.open(info) as packed:
-            while chunk := packed.read(_ZIP_STEPS[info.compress_type]):
+            while chunk := packed.read(_CHUNK):
                 found = zlib.crc32(chunk, found)
                 yield chunk
         if found != expected:
             raise zipfile.BadZipFile(f"its CRC-32 is {found:08x} instead of {expected:08x}")
 
 
-# Bytes to read at once, by method. Of bzip2 and lzma zipfile reads as many *packed* bytes and unpacks them all, so that
-# a megabyte could become gigabytes in memory.
-_ZIP_STEPS = {
-    zipfile.ZIP_STORED: _CHUNK,
-    zipfile.ZIP_DEFLATED: _CHUNK,
-    zipfile.ZIP_BZIP2: 4096,
-    zipfile.ZIP_LZMA: 4096,
-}
+# zipfile knows bzip2 and lzma too, but unpacks all it has read at once: a kilobyte may become a gigabyte in memory.
+_ZIP_METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflate"}
 
 _ZIP_KINDS = {
     stat.S_IFLNK: "a symbolic link",

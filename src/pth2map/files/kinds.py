@@ -1,0 +1,27 @@
+"""What a file that is not what was expected looks like, by its first bytes."""
+
+_KINDS = (
+    ((b"<!doctype", b"<html", b"<?xml"), "it looks like a web page, perhaps of a login or an error"),
+    ((b"version https://git-lfs",), "it is a Git LFS pointer, not the file; git lfs pull fetches it"),
+    ((b"pk\x03\x04", b"\x1f\x8b", b"rar!", b"7z\xbc\xaf"), "it looks like an archive; unpack it"),
+    ((b"matlab 7.3", b"\x89hdf"), "it is an HDF5 file, as MATLAB 7.3 writes them"),
+    ((b"matlab 5.0",), "it looks like a MATLAB file"),
+    ((b"\x93numpy",), "it is a numpy array"),
+    ((b"\x89png", b"\xff\xd8\xff", b"gif8"), "it looks like an image"),
+)
+
+
+def kind_of(head: bytes) -> str | None:
+    """What the first bytes (64 are enough) belong to, as a clause; ``None`` when they are of no kind known here."""
+    if not head:
+        return "it is empty"
+    start = head.lstrip().lower()
+    known = next((clause for starts, clause in _KINDS if start.startswith(starts)), None)
+    if known is None and head[:1] == b"\x08" and head[2:3] == b"\x12":  # the IR version, then who wrote it
+        return "it looks like an ONNX graph"
+    return known
+
+
+def looks_like(head: bytes) -> str:
+    """As :func:`kind_of`, and of an unknown kind the bytes themselves."""
+    return kind_of(head) or f"its first bytes are {head[:4].hex(' ')}"
