@@ -23,6 +23,7 @@ setup: .venv/.installed  ## install everything into .venv (Python 3.11, CPU torc
 # torch goes first and alone: with its CPU build in place nothing else pulls the CUDA packages.
 .venv/.installed: requirements.in requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is $$($(PYTHON) -V); Python 3.11 is needed, set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "setting up .venv (about 1.5 GB, a minute or two) ..."
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
@@ -33,6 +34,7 @@ setup: .venv/.installed  ## install everything into .venv (Python 3.11, CPU torc
 	@touch $@
 
 map: setup  ## weights to AP: results/$(MODEL)/map.txt (CONFIG=config/mini.yaml adds an overlay, CORES=8, MODEL=name)
+	@python workflow/scripts/check_config.py $(CONFIG)
 	@snakemake --cores $(CORES) --quiet host reason $(if $(CONFIG),--configfile $(CONFIG)) -- results/$(MODEL)/map.txt
 	@cat results/$(MODEL)/map.txt
 
@@ -46,8 +48,9 @@ lint: setup  ## format, lint, types, workflow
 test: lint  ## lint, then every test (PTH2MAP_MIRROR and PTH2MAP_GOLDEN add the ones on real data)
 	@pytest
 
-docs: setup  ## write config/schema.json and docs/configuration.md anew from the config's types
+docs: setup  ## write config/schema.json and docs/configuration.md from the types, docs/troubleshooting.md from the cases
 	@python workflow/scripts/write_config_reference.py
+	@python -m tests.bad_input.page
 
 lock:  ## resolve requirements.in again (needs uv; UV_FLAGS: --upgrade, or where the CPU build of torch is)
 	@uv pip compile --quiet --python-version 3.11 --python-platform x86_64-unknown-linux-gnu $(UV_FLAGS) \

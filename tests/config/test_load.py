@@ -73,7 +73,10 @@ def test_the_shipped_config_is_right():
             {"models__retinaface__weights": {"path": "no/such.pth"}},
             "models.retinaface.weights.path: no such file: no/such.pth",
         ),
-        ({"models__retinaface__weights": 3}, "models.retinaface.weights: found 3; expected text, put quotes around it, or a block of keys"),
+        (
+            {"models__retinaface__weights": 3},
+            "models.retinaface.weights: found 3; expected text, put quotes around it, or a block of keys",
+        ),
         ({"models__retinaface__network": DROP}, "models.retinaface.network: missing; this key is required"),
         ({"models__retinaface": [1]}, "models.retinaface: found [1]; expected a block of keys"),
         (

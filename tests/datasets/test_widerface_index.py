@@ -47,7 +47,7 @@ def test_broken_images_are_all_named(root):
     (folder / "1_Shop_a_1.jpg").write_bytes(b"")
     whole = (folder / "1_Shop_b_2.jpg").read_bytes()
     (folder / "1_Shop_b_2.jpg").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"2 images cannot be used: .*1_Shop_a_1.*empty.*1_Shop_b_2.*truncated"):
+    with pytest.raises(InputError, match=r"2 of 5 images cannot be used: .*1_Shop_a_1.*empty.*1_Shop_b_2.*truncated"):
         index_widerface("widerface", root)
 
 

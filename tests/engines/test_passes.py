@@ -39,6 +39,21 @@ def index(tmp_path_factory):
     return index_widerface("widerface", synthetic_wider.make(tmp_path_factory.mktemp("wider") / "root"))[0]
 
 
+def test_inputs_of_all_runs_lie_in_the_same_memory(index, tmp_path):
+    class Noting(Session):
+        def run(self, images):
+            self.batches.append(images.__array_interface__["data"][0])
+            return super().run(images)
+
+    session = Noting()
+    stream(index, index.images, RECIPE, session, batch=2)
+    prepare(index, index.images, RECIPE.preprocess(), tmp_path / "in")
+    assert len(set(session.batches[::2])) == 1
+    session = Noting()
+    infer_files(index.images, tmp_path / "in", session, NAMES, tmp_path / "out", batch=2)
+    assert len(set(session.batches[::2])) == 1
+
+
 def test_a_batch_with_a_tail_gives_each_image_its_own_detections(index):
     one_by_one, in_batches = Session(), Session()
     expected = stream(index, index.images, RECIPE, one_by_one, batch=1)

@@ -34,6 +34,16 @@ def test_nms_keeps_what_a_plain_loop_keeps(rows, threshold):
     assert nms(boxes, scores, threshold).tolist() == kept_one_by_one(boxes.astype(np.float64), scores, threshold)
 
 
+@pytest.mark.parametrize(("count", "side"), [(33, 400), (300, 100), (300, 2000), (64, 1)])
+def test_nms_of_many_boxes_keeps_what_a_plain_loop_keeps_in_float32(count, side):
+    """In one crowd, in several, with none in common and all at the same place: more than one block of comparisons."""
+    random = np.random.default_rng(count + side)
+    corners = random.uniform(0, side, (count, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(1, 60, (count, 2))], axis=1).astype(np.float32)
+    scores = random.integers(0, count // 2, count).astype(np.float32)
+    assert nms(boxes, scores, 0.4).tolist() == kept_one_by_one(boxes, scores, 0.4)
+
+
 def test_sides_are_counted_in_pixels():
     # 10 × 10 and the same moved by 5: 50 shared of 150 pixels. Without the +1 it would be 4·9 of 126.
     boxes = np.array([[0, 0, 9, 9], [5, 0, 14, 9]], dtype=np.float32)

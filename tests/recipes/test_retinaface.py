@@ -72,6 +72,19 @@ def test_preprocess_of_a_small_image_pixel_by_pixel():
                 assert tensor[channel, y, x] == np.float32(pixel) - mean
 
 
+@pytest.mark.parametrize("shape", [(30, 40), (40, 30), (40, 40), (1, 40)])
+@pytest.mark.parametrize(("settings", "size"), [(T1, "64"), (NATIVE, "native")])
+def test_a_given_tensor_is_written_all_over(shape, settings, size):
+    preprocess = Recipe.parse(settings, size).preprocess()
+    image = np.random.default_rng(3).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    expected, placement = preprocess(image)
+    given = np.full_like(expected, np.nan)
+    tensor, again = preprocess(image, out=given)
+    assert tensor is given
+    assert again == placement
+    np.testing.assert_array_equal(given, expected)
+
+
 def test_native_keeps_the_image():
     image = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     tensor, placement = Recipe.parse(NATIVE, "native").preprocess()(image)

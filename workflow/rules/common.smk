@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
 
+from pth2map.config.files import check_config_files
 from pth2map.config.load import load_config
 from pth2map.config.points import GRAPHS, Points, format_of
 from pth2map.config.schema import DATA
@@ -20,6 +21,7 @@ from pth2map.files.hashing import hash_json
 from pth2map.files.holding import begin_run, clear_stale_locks, sweep_tensor_files
 
 try:
+    check_config_files(path for path in workflow.configfiles if Path(path).is_file())
     POINTS = Points(load_config(config, ROOT))
 except InputError as error:
     raise WorkflowError(str(error)) from None

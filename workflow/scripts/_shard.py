@@ -8,8 +8,9 @@ from pathlib import Path
 from pth2map.datasets.index import DatasetIndex, IndexedImage
 from pth2map.engines.catalogue import KINDS
 from pth2map.engines.session import Session, open_session
-from pth2map.files.atomic import write_json
+from pth2map.files.atomic import read_json, write_json
 from pth2map.files.errors import InputError
+from pth2map.files.hashing import hash_file
 from pth2map.files.provenance import describe_run
 from pth2map.networks.catalogue import entry
 from pth2map.recipes.recipe import Recipe
@@ -32,6 +33,10 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--options", default="{}", metavar="JSON", help="options of the kind, such as threads")
 
 
+def add_check_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checked", type=Path, help="parity of the graph (.json), which must be of these very bytes")
+
+
 def images_of(args: argparse.Namespace) -> tuple[DatasetIndex, tuple[IndexedImage, ...]]:
     try:
         number, count = map(int, args.shard.split("-of-"))
@@ -41,7 +46,10 @@ def images_of(args: argparse.Namespace) -> tuple[DatasetIndex, tuple[IndexedImag
     return index, index.shard(number, count)
 
 
-def session_of(args: argparse.Namespace) -> Session:
+def session_of(args: argparse.Namespace, checked: Path | None = None) -> Session:
+    """Raises ``InputError`` when ``checked`` is the parity of another graph."""
+    if checked and args.graph.is_file() and read_json(checked).get("graph") != hash_file(args.graph):
+        raise InputError(f"{args.graph} is not the graph that was checked ({checked}); remove both and run again")
     return open_session(args.kind, args.graph, entry(args.network).outputs, json.loads(args.options))
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
-from _shard import add_recipe_arguments, add_session_arguments, recipe_of, session_of
+from _shard import add_check_argument, add_recipe_arguments, add_session_arguments, recipe_of, session_of
 from pth2map.datasets.images import read_image
 from pth2map.datasets.index import DatasetIndex
 from pth2map.engines.bench import measure
@@ -18,6 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_recipe_arguments(parser)
     add_session_arguments(parser)
+    add_check_argument(parser)
     parser.add_argument("--index", required=True, type=Path, help="index of the dataset; its first image is used")
     parser.add_argument("--batch", type=int, default=1, help="images a run")
     parser.add_argument("--runs", type=int, default=50, help="runs that count")
@@ -26,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
     index = DatasetIndex.load(args.index)
     image, _ = recipe_of(args).preprocess()(read_image(index.file(index.images[0])))
-    timing = measure(session_of(args), image, args.batch, args.runs, args.warmup)
+    timing = measure(session_of(args, args.checked), image, args.batch, args.runs, args.warmup)
     point = {"kind": args.kind, "options": json.loads(args.options), "input": list(image.shape)}
     write_json(args.perf, {**point, **timing.to_json(), "run": describe_run()})
 

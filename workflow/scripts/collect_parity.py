@@ -1,11 +1,10 @@
 """Put the parity checks of a model's graphs into one file."""
 
 import argparse
-import json
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
-from pth2map.files.atomic import write_json
+from pth2map.files.atomic import read_json, write_json
 from pth2map.files.command import run
 
 
@@ -15,7 +14,7 @@ def main() -> None:
     parser.add_argument("--names", required=True, nargs="+", help="what each is called in the output")
     parser.add_argument("--parity", required=True, type=Path, help="output (.json)")
     args = parser.parse_args()
-    checks = [json.loads(path.read_text(encoding="utf-8")) for path in args.checks]
+    checks = [read_json(path) for path in args.checks]
     write_json(args.parity, dict(zip(args.names, checks, strict=True)))
 
 

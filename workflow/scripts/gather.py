@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--texts", required=True, type=Path, help="output: folder of result texts, one per image")
     args = parser.parse_args()
     shards = [load_detections(path) for path in args.shards]
-    detections = concatenate(shards, DatasetIndex.load(args.index).names)
+    detections = concatenate(shards, DatasetIndex.load(args.index).names, list(map(str, args.shards)))
     write_texts(args.texts, detections)
     save_detections(args.detections, detections)
 

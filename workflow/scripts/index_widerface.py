@@ -22,6 +22,8 @@ def main() -> None:
     index, truth = index_widerface(args.dataset, args.root, args.first, args.list)
     if index.extra:
         print(f"warning: {len(index.extra)} images without ground truth: {some(index.extra)}", file=sys.stderr)
+    if index.damaged:
+        print(f"warning: {len(index.damaged)} images hold corrupt bytes: {some(index.damaged)}", file=sys.stderr)
     truth.save(args.ground_truth)
     index.save(args.index)
     print(f"{len(index.images)} images", file=sys.stderr)

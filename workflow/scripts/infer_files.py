@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
-from _shard import add_index_arguments, add_session_arguments, images_of, session_of, write_run
+from _shard import add_check_argument, add_index_arguments, add_session_arguments, images_of, session_of, write_run
 from pth2map.engines.passes import infer_files
 from pth2map.files.atomic import replacing_folder
 from pth2map.files.command import run
@@ -16,6 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_index_arguments(parser)
     add_session_arguments(parser)
+    add_check_argument(parser)
     parser.add_argument("--inputs", required=True, type=Path, help="folder of tensor files")
     parser.add_argument("--batch", type=int, default=1, help="images a run")
     parser.add_argument("--run", required=True, type=Path, help="output: where and with what it ran (.json)")
@@ -23,7 +24,7 @@ def main() -> None:
     args = parser.parse_args()
     _, images = images_of(args)
     start = time.monotonic()
-    session = session_of(args)
+    session = session_of(args, args.checked)
     with replacing_folder(args.outputs) as folder:
         infer_files(images, args.inputs, session, entry(args.network).outputs, folder, args.batch)
     write_run(args, start)

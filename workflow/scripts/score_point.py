@@ -10,7 +10,7 @@ from pth2map.datasets.index import DatasetIndex
 from pth2map.datasets.widerface import GroundTruth
 from pth2map.evaluation.results import Result, dataset_notes, engine_clause, widerface_clauses
 from pth2map.evaluation.widerface import curve_arrays, evaluate
-from pth2map.files.atomic import write_json, write_npz, write_text
+from pth2map.files.atomic import read_json, write_json, write_npz, write_text
 from pth2map.files.command import run
 from pth2map.files.provenance import describe_run, merge_runs
 from pth2map.recipes.detections import load_detections
@@ -41,8 +41,8 @@ def main() -> None:
     index = DatasetIndex.load(args.index)
     detections = load_detections(args.detections)
     leaf = json.loads(args.leaf)
-    runs = merge_runs([json.loads(path.read_text(encoding="utf-8")) for path in args.runs])
-    parity = json.loads(args.parity.read_text(encoding="utf-8"))
+    runs = merge_runs([read_json(path) for path in args.runs])
+    parity = read_json(args.parity)
     scored = evaluate(detections, GroundTruth.load(args.ground_truth))
     result = Result(
         model=args.model,

@@ -36,7 +36,7 @@ class States:
         block = self.points.dataset(dataset)
         files = [self._images(dataset), *map(self._content, self.points.ground_truth_files(dataset))]
         listed = block.subset.list if block.subset else None
-        names = hash_json(Path(listed).read_text(encoding="utf-8")) if listed else None
+        names = hash_file(Path(listed)) if listed else None
         subset = block.subset.model_dump(mode="json", exclude={"list"}) if block.subset else None
         return self._state("index_widerface", [block.root, files, subset, names])
 

@@ -38,6 +38,8 @@ class DatasetIndex:
     """Hash of the ground truth of these images."""
     extra: tuple[str, ...] = ()
     """Images of the folder that the ground truth does not have; they are left out."""
+    damaged: tuple[str, ...] = ()
+    """Images of which the decoder makes up pixels, since their bytes are corrupt: name and its words. They are used."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -45,9 +47,10 @@ class DatasetIndex:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             images = tuple(IndexedImage(**image) for image in content["images"])
+            notes = {key: tuple(content[key]) for key in ("extra", "damaged")}
+            return cls(**{**content, "images": images, **notes})
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path} is not the index of a dataset; remove it and run again") from None
-        return cls(**{**content, "images": images, "extra": tuple(content["extra"])})
 
     def save(self, path: Path) -> None:
         write_json(path, asdict(self))
@@ -92,9 +95,11 @@ def choose_subset(
     if listed is None:
         return list(names), None
     try:
-        lines = listed.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"subset.list: {listed} cannot be read ({error})") from None
+        lines = listed.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise InputError(f"subset.list: {listed} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"subset.list: {listed} is not UTF-8 text, expected names event/stem, one a line") from None
     wanted = [line.split("#")[0].strip().removesuffix(".jpg") for line in lines]
     wanted = [name for name in wanted if name]
     if not wanted:
@@ -104,6 +109,9 @@ def choose_subset(
         raise InputError(f"subset.list: {listed} names {some(repeated)} more than once")
     unknown = sorted(set(wanted) - set(names))
     if unknown:
-        raise InputError(f"subset.list: {listed} names {some(unknown)}, not in the ground truth of {len(names)} images")
+        raise InputError(
+            f"subset.list: {listed} names {some(unknown)}, not in the ground truth of {len(names)} images; "
+            "a name is event/stem"
+        )
     chosen = set(wanted)
     return [name for name in names if name in chosen], f"{len(chosen)} of {len(names)} images, listed in {listed.name}"

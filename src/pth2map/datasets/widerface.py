@@ -14,6 +14,7 @@ from pth2map.files.arrays import expect_array, read_npz
 from pth2map.files.atomic import write_npz
 from pth2map.files.errors import InputError, some
 from pth2map.files.hashing import hash_arrays, hash_file
+from pth2map.files.kinds import looks_like
 
 SUBSETS = ("easy", "medium", "hard")
 OFFICIAL_IMAGES = 3226
@@ -109,9 +110,9 @@ def read_ground_truth(folder: Path) -> GroundTruth:
     content = _load(path, "face_bbx_list")
     names = _names(path, content)
     boxes = _per_image(path, content, "face_bbx_list")
-    odd = [name for name, box in zip(names, boxes, strict=True) if box.size and box.shape[1:] != (4,)]
+    odd = [name for name, box in zip(names, boxes, strict=True) if box.size and not _is_boxes(box)]
     if odd:
-        raise InputError(f"{path}: boxes of {some(odd)} are not rows of four numbers")
+        raise InputError(f"{path}: boxes of {some(odd)} are not rows of four numbers x y w h in pixels")
     counts = np.array([box.size // 4 for box in boxes], dtype=np.int64)
     counted = {subset: _counted(folder / f"wider_{subset}_val.mat", names, counts) for subset in SUBSETS}
     for lesser, greater in pairwise(SUBSETS):
@@ -121,6 +122,10 @@ def read_ground_truth(folder: Path) -> GroundTruth:
             )
     rows = np.concatenate([np.zeros((0, 4)), *(box.reshape(-1, 4) for box in boxes)])
     return GroundTruth(tuple(names), counts, rows, counted)
+
+
+def _is_boxes(box: np.ndarray) -> bool:
+    return box.shape[1:] == (4,) and box.dtype.kind in "iuf" and bool((np.abs(box.astype(np.float64)) < 2**31).all())
 
 
 def _counted(path: Path, names: list[str], counts: np.ndarray) -> np.ndarray:
@@ -153,11 +158,21 @@ def _load(path: Path, key: str) -> Mapping[str, Any]:
     try:
         content: Mapping[str, Any] = loadmat(path, variable_names=wanted)
     except Exception as error:  # scipy raises whatever its parser meets first
-        raise InputError(f"{path}: not a readable .mat file ({error})") from None
+        raise InputError(f"{path}: not a readable .mat file ({_fault(path, error)})") from None
     lacking = [name for name in wanted if name not in content]
     if lacking:
         raise InputError(f"{path}: no variable {some(lacking)}; expected a ground truth file of WIDER FACE val")
     return content
+
+
+def _fault(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"MATLAB 7.3"):
+        return "it is of MATLAB 7.3; save it with -v7"
+    if head.startswith(b"MATLAB 5.0"):
+        return f"truncated or damaged: {error}; fetch it again"
+    return looks_like(head)
 
 
 def _names(path: Path, content: Mapping[str, Any]) -> list[str]:

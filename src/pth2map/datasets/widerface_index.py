@@ -1,6 +1,6 @@
 """The index of a WIDER FACE folder: ``WIDER_val/images/<event>/<stem>.jpg`` and ``ground_truth/*.mat``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ def index_widerface(
 ) -> tuple[DatasetIndex, GroundTruth]:
     """Index of a folder, and the ground truth of the same images in the same order.
 
-    Every image of the ground truth (of the subset, if one is asked for) must be there, decodable by its header and
-    complete; otherwise ``InputError`` names those that are not, all in one message.
+    Every image of the ground truth (of the subset, if one is asked for) must be there, decodable and complete;
+    otherwise ``InputError`` names those that are not, all in one message.
     """
     truth = read_ground_truth(root / GROUND_TRUTH)
     names, subset = choose_subset(sorted(truth.names), first, listed)
@@ -30,7 +30,7 @@ def index_widerface(
         raise InputError(
             f"{root / IMAGES}: {len(missing)} of {len(names)} images of the ground truth are missing: {some(missing)}"
         )
-    facts = _inspect_all((name, found[name]) for name in names)
+    facts = _inspect_all([(name, found[name]) for name in names])
     images = tuple(
         IndexedImage(name, found[name].relative_to(root).as_posix(), fact.width, fact.height, fact.sha256)
         for name, fact in facts.items()
@@ -44,6 +44,7 @@ def index_widerface(
         full=subset is None and is_official(root / GROUND_TRUTH) and _faces_fit(images, chosen),
         ground_truth=chosen.content_hash(),
         extra=tuple(sorted(set(found) - set(truth.names))),
+        damaged=tuple(f"{name} ({fact.damage})" for name, fact in facts.items() if fact.damage),
     )
     return index, chosen
 
@@ -72,13 +73,16 @@ def _name(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
-def _inspect_all(paths: Iterable[tuple[str, Path]]) -> dict[str, ImageFacts]:
+def _inspect_all(paths: Sequence[tuple[str, Path]]) -> dict[str, ImageFacts]:
     facts, broken = {}, []
     for name, path in paths:
         try:
             facts[name] = inspect_image(path)
         except InputError as error:
             broken.append(str(error))
+        except MemoryError:
+            raise MemoryError(f"at {path}") from None
     if broken:
-        raise InputError(f"{len(broken)} images cannot be used: {some(broken)}")
+        shown = "; ".join([*broken[:5], *([f"and {len(broken) - 5} more"] if len(broken) > 5 else [])])
+        raise InputError(f"{len(broken)} of {len(paths)} images cannot be used: {shown}")
     return facts

@@ -65,9 +65,14 @@ class Result:
 
 def dataset_notes(index: DatasetIndex) -> list[str]:
     """What a reader should know of the images."""
-    if not index.extra:
-        return []
-    return [f"{len(index.extra)} images of the folder have no ground truth and were left out: {some(index.extra)}"]
+    notes = []
+    if index.extra:
+        notes.append(
+            f"{len(index.extra)} images of the folder have no ground truth and were left out: {some(index.extra)}"
+        )
+    if index.damaged:
+        notes.append(f"{len(index.damaged)} images hold corrupt bytes, some pixels are made up: {some(index.damaged)}")
+    return notes
 
 
 def engine_clause(runs: Sequence[Mapping[str, Any]], precision: str, batch: int) -> str:

@@ -163,7 +163,8 @@ def _places(detections: Detections, ground_truth: GroundTruth, mode: Mode, notes
     if unknown:
         if mode == "strict":
             raise InputError(
-                f"detections of {len(unknown)} images that the ground truth does not have: {some(unknown)}"
+                f"detections of {len(unknown)} images that the ground truth does not have: {some(unknown)}; its images "
+                f"are called {some(ground_truth.names, 2)}"
             )
         notes.append(f"{len(unknown)} images unknown to the ground truth only take part in normalising scores")
     known = set(detections.names)

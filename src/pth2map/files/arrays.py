@@ -36,9 +36,9 @@ def read_npz(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
     except InputError:
         raise
     except ValueError:
-        raise InputError(f"{path}: not an .npz of plain arrays") from None
+        raise InputError(f"{path}: not an .npz of plain arrays, expected {', '.join(required)}") from None
     except (EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: not a whole .npz file ({error})") from None
+        raise InputError(f"{path}: not a whole .npz file ({error}); make it again") from None
     lacking = [key for key in required if key not in arrays]
     if lacking:
         raise InputError(f"{path}: no array {some(lacking)}; it holds {some(sorted(arrays)) or 'none'}")

@@ -12,7 +12,7 @@ from pth2map.files.errors import InputError
 def run(main: Callable[[], None]) -> None:
     """Call ``main``; what a person can mend ends it with one sentence and status 2.
 
-    That is an ``InputError``, a file that cannot be used, and a lack of memory. An interruption ends it with status 130.
+    That is an ``InputError``, a file that cannot be used, a lack of memory. An interruption ends it with status 130.
     """
     try:
         main()

@@ -11,17 +11,13 @@ _KINDS = (
 )
 
 
-def kind_of(head: bytes) -> str | None:
-    """What the first bytes (64 are enough) belong to, as a clause; ``None`` when they are of no kind known here."""
+def looks_like(head: bytes) -> str:
+    """What the first bytes (64 are enough) belong to, as a clause; of an unknown kind the bytes themselves."""
     if not head:
         return "it is empty"
     start = head.lstrip().lower()
-    known = next((clause for starts, clause in _KINDS if start.startswith(starts)), None)
-    if known is None and head[:1] == b"\x08" and head[2:3] == b"\x12":  # the IR version, then who wrote it
+    if known := next((clause for starts, clause in _KINDS if start.startswith(starts)), None):
+        return known
+    if head[:1] == b"\x08" and head[2:3] == b"\x12":  # the IR version, then who wrote it
         return "it looks like an ONNX graph"
-    return known
-
-
-def looks_like(head: bytes) -> str:
-    """As :func:`kind_of`, and of an unknown kind the bytes themselves."""
-    return kind_of(head) or f"its first bytes are {head[:4].hex(' ')}"
+    return f"its first bytes are {head[:4].hex(' ')}"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pth2map.files.errors import InputError, some
 from pth2map.files.hashing import hash_file
+from pth2map.files.kinds import looks_like
 
 # What torch.load's unpickler and zip reader raise on damaged bytes (found by feeding it damaged files).
 UNREADABLE = (
@@ -29,14 +30,6 @@ UNREADABLE = (
 )
 
 WRITTEN_BY_TORCH = (b"PK\x03\x04", b"\x80")  # a zip archive since torch 1.6, pickles before
-OTHER_FILES = (
-    (b"<", "an HTML or XML page, perhaps a download that met a login or an error"),
-    (b"version https://git-lfs", "a Git LFS pointer: fetch the file it stands for"),
-    (b"\x1f\x8b", "a gzip archive: unpack it"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"\x93NUMPY", "a numpy array"),
-)
-
 COUNTER = "num_batches_tracked"  # batch norm counts training steps; inference never reads it
 
 
@@ -93,25 +86,18 @@ def load_weights(network: nn.Module, path: Path, rename: Mapping[str, Callable[[
 def _read(path: Path) -> Any:
     """The object that ``torch.save`` wrote, made of tensors and plain containers."""
     if not path.is_file():
-        raise InputError(f"no weights file {path}")
+        found = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {found}; expected a file of weights (.pth)")
     with path.open("rb") as file:
         head = file.read(64)
     if not head.startswith(WRITTEN_BY_TORCH):
-        raise InputError(f"{path} is no PyTorch checkpoint: it {_looks(head)}")
+        raise InputError(f"{path} is no PyTorch checkpoint: {looks_like(head)}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # on odd contents, which the error below tells of
             return torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         raise InputError(f"cannot read the PyTorch checkpoint {path}: {_refusal(str(error))}") from error
-
-
-def _looks(head: bytes) -> str:
-    """Complete "the file ..." from its first bytes."""
-    if not head:
-        return "is empty"
-    other = next((kind for start, kind in OTHER_FILES if head.lstrip().startswith(start)), None)
-    return f"looks like {other}" if other else f"begins with {head[:16]!r}"
 
 
 def _refusal(text: str) -> str:

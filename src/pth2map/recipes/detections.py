@@ -90,28 +90,40 @@ def load_detections(path: Path) -> Detections:
     names, counts, boxes, scores = (arrays.pop(key) for key in _OWN_KEYS)
     extra = {key: array for key, array in arrays.items() if array.shape[:1] == scores.shape}
     try:
-        return Detections(tuple(names.tolist()), widened(counts), widened(boxes), widened(scores), extra)
+        return Detections(tuple(names.tolist()), widened(counts), _real(boxes), _real(scores), extra)
     except (InputError, TypeError) as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def concatenate(parts: Sequence[Detections], order: Sequence[str]) -> Detections:
-    """One set out of several, its images in the order of the names ``order``.
+def _real(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64) if array.dtype.kind in "iuf" else array
+
+
+def concatenate(parts: Sequence[Detections], order: Sequence[str], labels: Sequence[str] = ()) -> Detections:
+    """One set out of several, its images in the order of the names ``order``; ``labels`` name the parts in errors.
 
     Raises ``InputError`` when an image of ``order`` is missing, an image comes twice or is not in
     ``order``, or the parts differ in their extra arrays.
     """
+    labels = labels or [f"part {number}" for number, _ in enumerate(parts, start=1)]
+    part_of: dict[str, str] = {}
+    known = set(order)
+    for label, part in zip(labels, parts, strict=True):
+        unknown = [name for name in part.names if name not in known]
+        if unknown:
+            raise InputError(
+                f"{label} holds detections of {some(unknown)}, not among the {len(order)} images asked for"
+            )
+        repeated = [name for name in part.names if name in part_of]
+        if repeated:
+            raise InputError(f"{label} holds detections of {some(repeated)}, and so does {part_of[repeated[0]]}")
+        part_of.update(dict.fromkeys(part.names, label))
     names = [name for part in parts for name in part.names]
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise InputError(f"detections: {some(repeated)} in more than one part")
     place = {name: i for i, name in enumerate(names)}
     missing = [name for name in order if name not in place]
     if missing:
-        raise InputError(f"detections: no part holds {some(missing)} ({len(missing)} of {len(order)} images)")
-    unknown = sorted(set(names) - set(order))
-    if unknown:
-        raise InputError(f"detections: {some(unknown)} not among the {len(order)} images asked for")
+        where = f"none of {some(labels, 3)} holds" if labels else "nothing holds"
+        raise InputError(f"{where} detections of {some(missing)} ({len(missing)} of {len(order)} images)")
     keys = {tuple(sorted(part.extra)) for part in parts}
     if len(keys) > 1:
         raise InputError(f"detections: the parts hold different arrays: {some(sorted(str(each) for each in keys))}")
@@ -205,7 +217,7 @@ def read_texts(folder: Path, strict: bool = True) -> Detections:
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8").rstrip()
+        text = path.read_text(encoding="utf-8-sig").rstrip()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -62,7 +62,10 @@ def read_scale(folder: Path, name: str) -> np.float32:
         raise InputError(f"{path}: {error.strerror}; run the prepare stage again") from None
     if len(content) != 4:
         raise InputError(f"{path}: {len(content)} bytes, expected the 4 of one float32; run the prepare stage again")
-    return np.float32(np.frombuffer(content, dtype="<f4")[0])
+    scale = np.float32(np.frombuffer(content, dtype="<f4")[0])
+    if not (np.isfinite(scale) and scale > 0):
+        raise InputError(f"{path}: holds {scale}, expected a scale above 0; run the prepare stage again")
+    return scale
 
 
 def write_outputs(folder: Path, name: str, output_names: Sequence[str], outputs: Sequence[np.ndarray]) -> None:

@@ -34,7 +34,8 @@ rule stream_onnxruntime:
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: detect in shard {wildcards.shard}"
     shell:
-        "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --network {params.network}"
+        "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --checked {input.parity:q}"
+        " --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
         " --size {params.size} --batch {params.batch} --detections {output.detections:q} --run {output.run:q} 2> {log:q}"
 
@@ -70,7 +71,8 @@ rule infer_onnxruntime:
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: infer shard {wildcards.shard}"
     shell:
-        "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --network {params.network}"
+        "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --checked {input.parity:q}"
+        " --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --inputs {input.inputs:q}"
         " --batch {params.batch} --outputs {output.outputs:q} --run {output.run:q} 2> {log:q}"
 
@@ -105,6 +107,7 @@ rule bench_onnxruntime:
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: measure latency"
     shell:
-        "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --network {params.network}"
+        "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --checked {input.parity:q}"
+        " --network {params.network}"
         " --options {params.options:q} --index {input.index:q} --recipe {params.recipe:q} --size {params.size}"
         " --batch {params.batch} --perf {output.perf:q} 2> {log:q}"
