@@ -74,7 +74,7 @@ def test_weights_that_only_a_person_can_get_are_asked_for_at_once(monkeypatch, t
     values["models"]["retinaface"]["weights"] = "retinamask_npu"
     points = Points(load_config(values, ROOT))
     with pytest.raises(InputError) as error:
-        points.weights_path("retinaface")
+        points.evidence(points.weights_path("retinaface"))
     place = "data/weights/retinamask/npu_8P_model_0020001.pth"
     assert str(error.value) == (
         "npu_8P_model_0020001.pth can only be fetched by a person: get it from "
@@ -83,7 +83,7 @@ def test_weights_that_only_a_person_can_get_are_asked_for_at_once(monkeypatch, t
     )
     (tmp_path / place).parent.mkdir(parents=True)
     (tmp_path / place).touch()
-    assert points.weights_path("retinaface") == place
+    assert points.evidence(place).startswith(f"data/.fetched/{place.removeprefix('data/')}.")
 
 
 def test_what_can_be_fetched_is_planned(points, monkeypatch, tmp_path):
@@ -99,6 +99,7 @@ def test_a_folder_that_a_person_put_there_is_not_fetched(points, monkeypatch, tm
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "data/widerface/WIDER_val/images"
     folder.mkdir(parents=True)
-    assert points.declared_folder("data/widerface/WIDER_val/images") is not None  # an empty folder is none
     (folder / "0--Parade").mkdir()
-    assert points.declared_folder("data/widerface/WIDER_val/images") is None
+    assert len(points.image_evidence("widerface")) == 1, "empty folders are none"
+    (folder / "0--Parade/0_Parade_1.jpg").touch()
+    assert points.image_evidence("widerface") == []

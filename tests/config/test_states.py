@@ -10,9 +10,8 @@ from tests import synthetic_wider
 from pth2map.config.load import load_config
 from pth2map.config.points import Point, Points
 from pth2map.config.states import States
-from pth2map.files.atomic import write_json
-from pth2map.files.fetch import RECORD
-from pth2map.files.hashing import folder_state, hash_file
+from pth2map.files.hashing import hash_file
+from pth2map.files.records import write_record
 
 ROOT = Path(__file__).parents[2]
 POINT = Point("retinaface", "onnxruntime", "1000-fp32-b1")
@@ -87,7 +86,7 @@ def test_a_declared_dataset_has_one_state_before_and_after_it_is_fetched(values,
     declared = points.declared_folder("data/widerface/WIDER_val/images")
     folder = Path("data/widerface/WIDER_val/images")
     shutil.copytree(root / "WIDER_val/images", folder)
-    write_json(folder / RECORD, {"declaration": declared.identity, "state": folder_state(folder)})
+    write_record(declared, Path("data"))
     assert not changed(absent, values)
     older(next(folder.glob("*/*.jpg")))
     assert changed(absent, values) == EVERYTHING - {"export"}

@@ -2,25 +2,22 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
+from tests.http_server import file, serving
 
-from pth2map.files.declaration import Declaration, Manual
+from pth2map.files.declaration import Declaration, FolderDeclaration, Manual
 from pth2map.files.download import Patience
 from pth2map.files.errors import InputError
-from pth2map.files.fetch import (
-    RECORD,
-    FolderDeclaration,
-    check_obtainable,
-    fetch_file,
-    fetch_folder,
-    find_in_mirror,
-    is_as_declared,
-    was_put_by_hand,
-)
+from pth2map.files.fetch import check_obtainable, fetch_file, fetch_folder, find_in_mirror
+from pth2map.files.records import Status, drop_unless_true, record_of, status
 
+ROOT = Path(__file__).parents[2]
 RIGHT = b"the right bytes"
 SHA = hashlib.sha256(RIGHT).hexdigest()
 HURRY = Patience(connect_s=1, read_s=1, attempts=2, first_wait_s=0.01, longest_wait_s=0.02)
@@ -60,9 +57,9 @@ def put_zip(path, members):
 
 def test_the_declared_place_comes_first_then_any_file_of_that_name(declaration, mirror, data):
     put(mirror / "z" / "a.pth", RIGHT)
-    assert find_in_mirror(declaration, mirror)[0] == mirror / "z" / "a.pth"
+    assert find_in_mirror(declaration)[0] == mirror / "z" / "a.pth"
     put(mirror / "weights/net/a.pth", RIGHT)
-    assert find_in_mirror(declaration, mirror)[0] == mirror / "weights/net/a.pth"
+    assert find_in_mirror(declaration)[0] == mirror / "weights/net/a.pth"
     assert "copied" in fetch_file(declaration, data)
     assert (data / "weights/net/a.pth").read_bytes() == RIGHT
     assert "in place" in fetch_file(declaration, data)
@@ -71,7 +68,7 @@ def test_the_declared_place_comes_first_then_any_file_of_that_name(declaration, 
 def test_a_namesake_with_other_content_is_passed_over(declaration, mirror):
     put(mirror / "a" / "a.pth", b"other bytes....")
     put(mirror / "b" / "a.pth", RIGHT)
-    assert find_in_mirror(declaration, mirror) == (mirror / "b" / "a.pth", [])
+    assert find_in_mirror(declaration) == (mirror / "b" / "a.pth", [])
 
 
 def test_nothing_right_ends_in_one_sentence_with_every_answer(declaration, mirror, data):
@@ -164,6 +161,43 @@ def test_a_declaration_goes_through_json():
     assert FolderDeclaration.from_json(json.loads(json.dumps(asdict(folder)))) == folder
 
 
+def test_an_archive_without_a_hash_is_judged_by_what_is_taken_out_of_it(declaration, mirror, data):
+    put_zip(mirror / "archives/tools.zip", {"tools/a.pth": b"an older file.."})
+    put_zip(data.parent / "right.zip", {"tools/a.pth": RIGHT})
+    with serving() as server:
+        old = server.put("/old.zip", file((mirror / "archives/tools.zip").read_bytes()))
+        new = server.put("/new.zip", file((data.parent / "right.zip").read_bytes()))
+        archive = Declaration("archives/tools.zip", urls=[old, new])
+        said = fetch_file(replace(declaration, archive=archive, member="tools/a.pth"), data, HURRY)
+        assert "taken out of" in said
+        assert len(server.requests("/old.zip")) == len(server.requests("/new.zip")) == 1
+    assert (data / declaration.path).read_bytes() == RIGHT
+
+
+def test_an_archive_in_place_that_does_not_serve_is_kept(declaration, mirror, data):
+    put_zip(data / "archives/tools.zip", {"tools/a.pth": b"an older file.."})
+    archive = Declaration("archives/tools.zip")
+    with pytest.raises(InputError, match=r"tools/a\.pth of .*tools\.zip is not the declared file"):
+        fetch_file(replace(declaration, archive=archive, member="tools/a.pth"), data, HURRY)
+    assert (data / "archives/tools.zip").exists()
+
+
+def test_a_file_whose_hash_nobody_knows_is_not_taken_by_its_name_alone(mirror):
+    declaration = Declaration("weights/net/a.pth", manual=Manual())
+    put(mirror / "elsewhere/a.pth", RIGHT)
+    assert find_in_mirror(declaration)[0] is None
+    put(mirror / "weights/net/a.pth", RIGHT)
+    assert find_in_mirror(declaration)[0] == mirror / "weights/net/a.pth"
+
+
+def test_what_a_broken_download_left_goes_when_the_file_has_come_otherwise(declaration, data):
+    put(data / declaration.path, RIGHT)
+    part = data / "weights/net/.a.pth.part"
+    put(part, b"the ri")
+    fetch_file(declaration, data)
+    assert not part.exists()
+
+
 @pytest.fixture
 def folder(mirror):
     members = {"val/images/b/2.jpg": b"two", "val/images/a/1.jpg": b"one", "val/readme.txt": b"no"}
@@ -171,31 +205,95 @@ def folder(mirror):
     return FolderDeclaration("set/images", Declaration("archives/val.zip", hashes={"sha256": sha}), "val/images", 2)
 
 
-def test_a_folder_is_fetched_with_a_record_that_tells_it_from_any_other(folder, data):
-    assert is_as_declared(folder, data)
-    (data / folder.path).mkdir(parents=True)
-    assert is_as_declared(folder, data), "an empty folder is none"
+def test_a_folder_is_fetched_with_a_record(folder, data):
+    assert status(folder, data) is Status.ABSENT
+    (data / folder.path / "a").mkdir(parents=True)
+    assert status(folder, data) is Status.ABSENT, "empty folders are none"
     fetch_folder(folder, data)
-    assert sorted(path.name for path in (data / folder.path).rglob("*.*")) == [RECORD, "1.jpg", "2.jpg"]
+    assert sorted(path.name for path in (data / folder.path).rglob("*.*")) == ["1.jpg", "2.jpg"]
     assert (data / folder.path / "a/1.jpg").read_bytes() == b"one"
-    assert is_as_declared(folder, data)
-    assert not was_put_by_hand(data / folder.path)
-    assert not is_as_declared(replace(folder, member="val/other"), data)
-    os.utime(data / folder.path / "a/1.jpg", (1, 1))
-    assert not is_as_declared(folder, data)
+    assert status(folder, data) is Status.FETCHED
+    assert "in place" in fetch_folder(folder, data)
+    drop_unless_true(folder, data)
+    assert (data / record_of(folder)).exists()
+
+
+@pytest.mark.parametrize("change", ["touch", "add", "remove"])
+def test_a_folder_that_a_person_changed_is_that_persons(folder, data, change):
     fetch_folder(folder, data)
-    assert is_as_declared(folder, data)
+    path = data / folder.path / "a/1.jpg"
+    if change == "touch":
+        os.utime(path, (1, 1))
+    elif change == "add":
+        (data / folder.path / "notes.txt").write_text("mine")
+    else:
+        path.unlink()
+    before = sorted((data / folder.path).rglob("*"))
+    assert status(folder, data) is Status.OWN
+    with pytest.raises(InputError, match="holds files that were put there by hand; remove it to have it fetched"):
+        fetch_folder(folder, data)
+    assert sorted((data / folder.path).rglob("*")) == before
+    drop_unless_true(folder, data)
+    assert not (data / record_of(folder)).exists()
+
+
+def test_an_untouched_folder_of_an_earlier_declaration_is_replaced(folder, data):
+    fetch_folder(folder, data)
+    newer = replace(folder, member="val", files=None)
+    assert status(newer, data) is Status.OUTDATED
+    fetch_folder(newer, data)
+    assert (data / folder.path / "readme.txt").exists()
+    assert status(newer, data) is Status.FETCHED
 
 
 def test_a_folder_put_there_by_hand_is_kept(folder, data):
     put(data / folder.path / "a/1.jpg", b"mine")
-    assert was_put_by_hand(data / folder.path)
-    with pytest.raises(InputError, match="was put there by hand and is used as it is; remove it to have it fetched"):
+    assert status(folder, data) is Status.OWN
+    with pytest.raises(InputError, match="put there by hand"):
         fetch_folder(folder, data)
     assert (data / folder.path / "a/1.jpg").read_bytes() == b"mine"
+
+
+def test_a_link_is_not_replaced(folder, data):
+    (data.parent / "disk").mkdir()
+    (data / folder.path).parent.mkdir(parents=True)
+    (data / folder.path).symlink_to(data.parent / "disk")
+    with pytest.raises(InputError, match="is a link, which would be replaced; link data or a folder above it instead"):
+        fetch_folder(folder, data)
+    assert (data / folder.path).is_symlink()
 
 
 def test_a_folder_with_another_number_of_files_is_not_put_into_place(folder, data):
     with pytest.raises(InputError, match="3"):
         fetch_folder(replace(folder, files=3), data)
     assert not (data / folder.path).exists()
+
+
+def test_a_record_of_a_file_holds_as_long_as_the_file_is_the_same(declaration, mirror, data):
+    put(mirror / "a.pth", RIGHT)
+    fetch_file(declaration, data)
+    drop_unless_true(declaration, data)
+    assert (data / record_of(declaration)).exists()
+    os.utime(data / declaration.path, (1, 1))
+    drop_unless_true(declaration, data)
+    assert not (data / record_of(declaration)).exists()
+
+
+FETCH = """
+import json, sys
+from pathlib import Path
+from pth2map.files.declaration import FolderDeclaration
+from pth2map.files.fetch import fetch_folder
+fetch_folder(FolderDeclaration.from_json(json.loads(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+def test_processes_that_fetch_one_folder_at_once_take_turns(folder, data):
+    command = [sys.executable, "-c", FETCH, json.dumps(asdict(folder)), str(data)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    running = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in running:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    assert status(folder, data) is Status.FETCHED
+    assert not [path for path in data.rglob(".*") if path.name != ".fetched"]

@@ -100,7 +100,7 @@ def test_everything_comes_by_itself_and_no_piece_is_left(fetched):
     data = fetched / "data"
     assert (data / "widerface/ground_truth/wider_hard_val.mat").is_file()
     assert len(list((data / "widerface/WIDER_val/images").glob("*/*.jpg"))) == len(synthetic_wider.NAMES)
-    assert not [path for path in data.rglob(".*") if path.name != ".fetched.json"]
+    assert [path.name for path in data.rglob(".*")] == [".fetched"]
     assert not (data / "widerface/WIDER_val/license.txt").exists()
 
 
@@ -147,6 +147,38 @@ def test_removed_images_are_fetched_again_when_a_stage_needs_them(fetched):
     assert (fetched / TARGET).read_bytes() == before
 
 
+def test_removing_all_outputs_removes_no_data(fetched, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(fetched, folder, copy_function=shutil.copy2)
+    run = run_snakemake(ROOT, folder, "--delete-all-output", *CALL, PTH2MAP_MIRROR=None)
+    assert run.status == 0, run.output
+    assert not (folder / TARGET).exists()
+    for path in (fetched / "data").rglob("*.*"):
+        if ".fetched" not in path.parts:
+            assert (folder / path.relative_to(fetched)).exists() or path.is_dir()
+
+
+def test_another_declaration_is_asked_for_until_it_is_met(fetched):
+    (fetched / "newer.yaml").write_text(f"{{files: {{widerface_val_hard: {{sha256: {'0' * 64}}}}}}}")
+    for _ in range(2):
+        run = run_snakemake(
+            ROOT, fetched, "--configfile", "overlay.yaml", "newer.yaml", "--", TARGET, PTH2MAP_MIRROR=None
+        )
+        assert run.status != 0
+        assert "wider_hard_val.mat is not the declared file: its sha256 begins" in run.output
+    assert "Nothing to be done" in run_snakemake(ROOT, fetched, *CALL, PTH2MAP_MIRROR=None).output
+
+
+def test_wrong_ground_truth_put_there_by_hand_is_refused(fetched, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(fetched, folder, copy_function=shutil.copy2)
+    path = folder / "data/widerface/ground_truth/wider_easy_val.mat"
+    path.write_bytes(path.read_bytes() + b" ")
+    run = run_snakemake(ROOT, folder, *CALL, PTH2MAP_MIRROR=None)
+    assert run.status != 0
+    assert "wider_easy_val.mat is not the declared file" in run.output
+
+
 def test_what_cannot_be_had_is_said_in_one_sentence(origin, tmp_path):
     with serving() as server:
         (tmp_path / "overlay.yaml").write_text(origin.overlay(server.address))
@@ -174,12 +206,13 @@ def test_a_killed_download_is_taken_up_where_it_was(origin, tmp_path):
         server.put("/formula.pth", held(origin.weights, half, gate), file(origin.weights))
         (tmp_path / "overlay.yaml").write_text(origin.overlay(server.address))
         command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1", *CALL[:3]]
-        target = "data/weights/retinaface/mobilenet0.25_Final.pth"
+        target = "results/retinaface/export/320/model.onnx"
+        weights = tmp_path / "data/weights/retinaface/mobilenet0.25_Final.pth"
         environment = {**os.environ, "PTH2MAP_MIRROR": ""}
         first = subprocess.Popen(
             [*map(str, command), target], cwd=tmp_path, env=environment, process_group=0, stderr=subprocess.DEVNULL
         )
-        part = tmp_path / target.replace("mobilenet", ".mobilenet").replace(".pth", ".pth.part")
+        part = weights.with_name(f".{weights.name}.part")
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not (part.is_file() and part.stat().st_size == half):
             time.sleep(0.05)
@@ -190,5 +223,5 @@ def test_a_killed_download_is_taken_up_where_it_was(origin, tmp_path):
         run = run_snakemake(ROOT, tmp_path, *CALL[:3], target, PTH2MAP_MIRROR=None)
         assert run.status == 0, run.output
         assert server.ranges("/formula.pth") == [None, f"bytes={half}-"]
-    assert (tmp_path / target).read_bytes() == origin.weights
+    assert weights.read_bytes() == origin.weights
     assert not part.exists()

@@ -16,9 +16,14 @@ from pth2map.config.schema import DATA
 from pth2map.config.states import States
 from pth2map.files.command import put_python_first
 from pth2map.files.errors import InputError
-from pth2map.files.fetch import RECORD
 from pth2map.files.hashing import hash_json
-from pth2map.files.holding import begin_run, clear_stale_locks, sweep_tensor_files
+from pth2map.files.holding import (
+    begin_run,
+    executes,
+    hold,
+    other_snakemake,
+    sweep_tensor_files,
+)
 
 try:
     check_config_files(path for path in workflow.configfiles if Path(path).is_file())
@@ -27,7 +32,9 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 put_python_first()
-if workflow.is_main_process and clear_stale_locks(Path.cwd()):
+# As a module of another workflow this one has no onstart, and leaves locks alone.
+IN_CHARGE = workflow.is_main_process and workflow.modifier.is_main_snakefile()
+if IN_CHARGE and executes(sys.argv) and hold(Path.cwd()):
     print("removed the lock of a run that was killed", file=sys.stderr)
 
 
@@ -51,8 +58,8 @@ def sweep():
 
 
 onstart:
-    begin_run(Path.cwd())
-    sweep()
+    if begin_run(Path.cwd()) and not other_snakemake(Path.cwd()):
+        sweep()
 
 
 ENVIRONMENT = str(ROOT / "envs" / "pth2map.yaml")
@@ -194,6 +201,11 @@ def weights_of(wildcards):
     return POINTS.weights_path(wildcards.model)
 
 
+def evidence_of_weights(wildcards):
+    """What a rule waits for so that it can use them."""
+    return POINTS.evidence(POINTS.weights_path(wildcards.model))
+
+
 def weights_hashes(wildcards):
     """Hashes that the weights must have, as options; none for weights of the user's own."""
     return " ".join(hash_options(POINTS.weights_hashes(wildcards.model)))
@@ -218,7 +230,7 @@ def index_of(wildcards):
 
 
 def images_of_model(wildcards):
-    return images_in(POINTS.model(wildcards.model).dataset)
+    return POINTS.image_evidence(POINTS.model(wildcards.model).dataset)
 
 
 def ground_truth_of(wildcards):
@@ -274,18 +286,12 @@ def root_of(wildcards):
     return POINTS.dataset(wildcards.dataset).root
 
 
-def images_in(dataset):
-    """What says that the images were fetched; nothing where a person put them."""
-    folder = POINTS.image_files(dataset)
-    return [f"{folder}/{RECORD}"] if POINTS.declared_folder(folder) else []
-
-
 def images_of(wildcards):
-    return images_in(wildcards.dataset)
+    return POINTS.image_evidence(wildcards.dataset)
 
 
 def ground_truth_files(wildcards):
-    return POINTS.ground_truth_files(wildcards.dataset)
+    return list(map(POINTS.evidence, POINTS.ground_truth_files(wildcards.dataset)))
 
 
 def subset_list(wildcards):
@@ -304,7 +310,7 @@ def subset_options(wildcards):
     )
 
 
-# Declared files and folders: wildcard path, below data/.
+# Declared files and folders: wildcards path, below data/, and identity, of what is declared.
 
 
 def places_of(block):
@@ -312,36 +318,19 @@ def places_of(block):
     return pattern(entry.path for entry in getattr(POINTS.config, block).values())
 
 
-def file_json(wildcards, threads):
+def declaration_of(wildcards, threads):
     """The declaration with its sources. It takes ``threads`` so that Snakemake does not remember it: another address
-    is no reason to fetch again; ``state`` is what counts."""
-    return json.dumps(asdict(POINTS.declared_file(f"{DATA}/{wildcards.path}")))
-
-
-def folder_json(wildcards, threads):
-    """As ``file_json``."""
-    declared = POINTS.declared_folder(f"{DATA}/{wildcards.path}")
-    if declared is None:
-        raise InputError(
-            f"{DATA}/{wildcards.path} was put there by hand; remove it to have it fetched"
-        )
+    is no reason to fetch again, and another size or hash is another record."""
+    path = f"{DATA}/{wildcards.path}"
+    declared = POINTS.declared_file(path) or POINTS.declared_folder(path)
     return json.dumps(asdict(declared))
-
-
-def file_state(wildcards):
-    return STATES.fetch(f"{DATA}/{wildcards.path}")
-
-
-def folder_state(wildcards):
-    return STATES.fetch_folder(f"{DATA}/{wildcards.path}")
 
 
 def everything_declared(wildcards):
     """What the models of the config need from elsewhere."""
     models = POINTS.config.models
-    datasets = {block.dataset for block in models.values()}
-    wanted = {POINTS.weights_path(model) for model in models}
-    for dataset in datasets:
-        wanted |= set(POINTS.ground_truth_files(dataset))
-        wanted |= set(images_in(dataset))
+    wanted = {POINTS.evidence(POINTS.weights_path(model)) for model in models}
+    for dataset in {block.dataset for block in models.values()}:
+        wanted |= set(map(POINTS.evidence, POINTS.ground_truth_files(dataset)))
+        wanted |= set(POINTS.image_evidence(dataset))
     return sorted(wanted)

@@ -1,5 +1,5 @@
 # decode: output files become detections (engines with `route: files`); the shards of a point become one set.
-# Makes: scratch/.../shards/<shard>/detections.npz, results/<model>/<engine>/<variant>/detections/.
+# Makes: scratch/.../<state>/<shard>/detections.npz, results/<model>/<engine>/<variant>/detections/.
 
 
 rule decode_shard:

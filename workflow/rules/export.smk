@@ -6,7 +6,7 @@ rule export_onnx:
     """Write the network with its weights as an ONNX graph."""
     input:
         script=script("export_graph"),
-        weights=weights_of,
+        weights=evidence_of_weights,
     output:
         graph="results/{model}/export/{size}/model.onnx",
     log:
@@ -17,6 +17,7 @@ rule export_onnx:
         ENVIRONMENT
     params:
         network=network_of,
+        weights=weights_of,
         hashes=weights_hashes,
         opset=opset_of,
         dynamic=dynamic_of,
@@ -24,7 +25,7 @@ rule export_onnx:
     message:
         "{wildcards.model}: export to ONNX, size {wildcards.size}"
     shell:
-        "python {input.script:q} --network {params.network} --weights {input.weights:q} {params.hashes} --format onnx"
+        "python {input.script:q} --network {params.network} --weights {params.weights:q} {params.hashes} --format onnx"
         " --size {wildcards.size} --opset {params.opset} --dynamic {params.dynamic} --graph {output.graph:q} 2> {log:q}"
 
 
@@ -32,7 +33,7 @@ rule export_torchscript:
     """Trace the network with its weights as a TorchScript graph."""
     input:
         script=script("export_graph"),
-        weights=weights_of,
+        weights=evidence_of_weights,
     output:
         graph="results/{model}/export/{size}/model.ts",
     log:
@@ -43,12 +44,13 @@ rule export_torchscript:
         ENVIRONMENT
     params:
         network=network_of,
+        weights=weights_of,
         hashes=weights_hashes,
         state=state_of_graph("export", "torchscript"),
     message:
         "{wildcards.model}: export to TorchScript, size {wildcards.size}"
     shell:
-        "python {input.script:q} --network {params.network} --weights {input.weights:q} {params.hashes} --format torchscript"
+        "python {input.script:q} --network {params.network} --weights {params.weights:q} {params.hashes} --format torchscript"
         " --size {wildcards.size} --graph {output.graph:q} 2> {log:q}"
 
 
@@ -57,7 +59,7 @@ rule check_export:
     input:
         script=script("check_export"),
         graph="results/{model}/export/{size}/model.{suffix}",
-        weights=weights_of,
+        weights=evidence_of_weights,
         index=index_of,
         images=images_of_model,
     output:
@@ -72,6 +74,7 @@ rule check_export:
         ENVIRONMENT
     params:
         network=network_of,
+        weights=weights_of,
         kind=kind_of_graph,
         recipe=preprocess_json,
         check=check_options,
@@ -79,7 +82,7 @@ rule check_export:
     message:
         "{wildcards.model}: hold model.{wildcards.suffix} to PyTorch, size {wildcards.size}"
     shell:
-        "python {input.script:q} --network {params.network} --weights {input.weights:q} --kind {params.kind}"
+        "python {input.script:q} --network {params.network} --weights {params.weights:q} --kind {params.kind}"
         " --graph {input.graph:q} --index {input.index:q} --recipe {params.recipe:q} --size {wildcards.size}"
         " {params.check} --parity {output.parity:q} 2> {log:q}"
 

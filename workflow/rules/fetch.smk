@@ -1,26 +1,26 @@
 # fetch: declared files and folders come into data/, checked by size and hash.
-# Needs: the mirror folder PTH2MAP_MIRROR, the network, or a person. Makes: data/<path>.
-# The outputs are marked `update`, and no rule here has an input: Snakemake neither removes what a person may have put
-# there nor takes it for out of date.
+# Needs: the mirror folder PTH2MAP_MIRROR, the network, or a person. Makes: data/<path>, and a record of it.
+# The record is what rules wait for (POINTS.evidence), not the file: Snakemake removes outputs as it sees fit, and the
+# files may be a person's. Its name holds a hash of what is declared, so another declaration is another output.
 
 
 rule fetch_file:
-    """Put a declared file below data/."""
+    """Put a declared file below data/, or see that the one there is right."""
     output:
-        update("data/{path}"),
+        "data/.fetched/{path}.{identity}.json",
     log:
-        "logs/fetch/{path}.log",
+        "logs/fetch/{path}.{identity}.log",
     benchmark:
-        "logs/fetch/{path}.benchmark.tsv"
+        "logs/fetch/{path}.{identity}.benchmark.tsv"
     wildcard_constraints:
         path=places_of("files"),
+        identity="[0-9a-f]{12}",
     localrule: True
     conda:
         ENVIRONMENT
     params:
         script=script("fetch_file"),
-        declaration=file_json,
-        state=file_state,
+        declaration=declaration_of,
     message:
         "fetch {wildcards.path}"
     shell:
@@ -28,22 +28,22 @@ rule fetch_file:
 
 
 rule fetch_folder:
-    """Unpack a declared folder below data/, with a record in it."""
+    """Unpack a declared folder below data/."""
     output:
-        update("data/{path}/.fetched.json"),
+        "data/.fetched/{path}.{identity}.json",
     log:
-        "logs/fetch/{path}.log",
+        "logs/fetch/{path}.{identity}.log",
     benchmark:
-        "logs/fetch/{path}.benchmark.tsv"
+        "logs/fetch/{path}.{identity}.benchmark.tsv"
     wildcard_constraints:
         path=places_of("folders"),
+        identity="[0-9a-f]{12}",
     localrule: True
     conda:
         ENVIRONMENT
     params:
         script=script("fetch_folder"),
-        declaration=folder_json,
-        state=folder_state,
+        declaration=declaration_of,
     message:
         "fetch {wildcards.path}"
     shell:

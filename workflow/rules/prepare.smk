@@ -1,5 +1,5 @@
 # prepare: tensor files of a shard, for engines with `route: files`.
-# Needs: the dataset's index. Makes: scratch/.../shards/<shard>/inputs, removed once the shard is decoded.
+# Needs: the dataset's index. Makes: scratch/.../<state>/<shard>/inputs, removed once the shard is decoded.
 
 
 rule prepare_shard:

@@ -1,4 +1,4 @@
-"""Put one declared folder below the data folder, out of a declared archive, with a record in it."""
+"""Put one declared folder below the data folder, out of a declared archive."""
 
 import argparse
 import json
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
 from pth2map.files.command import run
-from pth2map.files.fetch import FolderDeclaration, fetch_folder
+from pth2map.files.declaration import FolderDeclaration
+from pth2map.files.fetch import fetch_folder
 
 
 def main() -> None:

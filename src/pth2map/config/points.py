@@ -20,9 +20,10 @@ from pth2map.config.schema import (
     OwnWeights,
     parse_variant,
 )
-from pth2map.files.declaration import Declaration, Manual
+from pth2map.files.declaration import Declaration, FolderDeclaration, Manual
 from pth2map.files.errors import InputError, nearest
-from pth2map.files.fetch import FolderDeclaration, check_obtainable, was_put_by_hand
+from pth2map.files.fetch import check_obtainable
+from pth2map.files.records import Status, drop_unless_true, record_of, status
 
 T = TypeVar("T")
 
@@ -97,16 +98,9 @@ class Points:
         return {graph: _graph_path(model, size, graph) for graph in formats}
 
     def weights_path(self, model: str) -> str:
-        """The checkpoint of a block: below ``data/`` when declared, else where the config says.
-
-        Raises ``InputError`` when it is not there and only a person can get it.
-        """
+        """The checkpoint of a block: below ``data/`` when declared, else where the config says."""
         weights = self.model(model).weights
-        if isinstance(weights, OwnWeights):
-            return weights.path
-        declaration = self._declaration(self.config.files[weights])
-        check_obtainable(declaration, DATA)
-        return (DATA / declaration.path).as_posix()
+        return weights.path if isinstance(weights, OwnWeights) else (DATA / self.config.files[weights].path).as_posix()
 
     def weights_hashes(self, model: str) -> dict[str, str]:
         """Hashes that the checkpoint of a block must have, by algorithm."""
@@ -128,12 +122,34 @@ class Points:
         return self._declaration(found) if found else None
 
     def declared_folder(self, path: str) -> FolderDeclaration | None:
-        """What is declared of the folder at a path, if it is one of ``data/`` and no person has put files there."""
+        """What is declared of the folder at a path, if it is one of ``data/``, unless a person's files lie there."""
         found = _at(path, self.config.folders)
-        if found is None or was_put_by_hand(Path(path)):
+        if found is None:
             return None
         archive = self._declaration(self.config.files[found.archive])
-        return FolderDeclaration(found.path, archive, found.member, found.files)
+        declaration = FolderDeclaration(found.path, archive, found.member, found.files)
+        return None if status(declaration, DATA) is Status.OWN else declaration
+
+    def evidence(self, path: str) -> str:
+        """The file that a rule waits for so that it can use ``path``: of a declared file the record, else ``path``.
+
+        A record that no longer holds is removed. Raises ``InputError`` when the file is not there and only a person
+        can get it.
+        """
+        declaration = self.declared_file(path)
+        if declaration is None:
+            return path
+        check_obtainable(declaration, DATA)
+        drop_unless_true(declaration, DATA)
+        return (DATA / record_of(declaration)).as_posix()
+
+    def image_evidence(self, dataset: str) -> list[str]:
+        """The record of the images of a dataset, if they are declared; nothing of a person's own."""
+        declaration = self.declared_folder(self.image_files(dataset))
+        if declaration is None:
+            return []
+        drop_unless_true(declaration, DATA)
+        return [(DATA / record_of(declaration)).as_posix()]
 
     def _declaration(self, file: DeclaredFile) -> Declaration:
         return Declaration(

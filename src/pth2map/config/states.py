@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pth2map.config.points import GRAPHS, Point, Points
-from pth2map.config.schema import DATA, OwnWeights
+from pth2map.config.schema import OwnWeights
 from pth2map.engines.catalogue import KINDS
 from pth2map.files.code import code_hash
-from pth2map.files.fetch import is_as_declared
 from pth2map.files.hashing import folder_state, hash_file, hash_json
 from pth2map.networks.catalogue import NETWORKS
 from pth2map.recipes.catalogue import RECIPES
@@ -104,16 +103,6 @@ class States:
     def plot(self, point: Point) -> str:
         return self._state("plot_curves", before=[self.score(point)])
 
-    def fetch(self, path: str) -> str:
-        """Of a declared file: what it must be, wherever it comes from."""
-        declared = self.points.declared_file(path)
-        return hash_json([declared.size, dict(declared.hashes)] if declared else None)[:12]
-
-    def fetch_folder(self, path: str) -> str:
-        """Of a declared folder: what it must hold."""
-        declared = self.points.declared_folder(path)
-        return declared.identity[:12] if declared else "by hand"
-
     def headline(self, model: str) -> str:
         return self.plot(self.points.headline(model))
 
@@ -156,9 +145,7 @@ class States:
         """Of a declared folder the declaration, before it is fetched and as long as nothing in it changes."""
         folder = Path(self.points.image_files(dataset))
         declared = self.points.declared_folder(folder.as_posix())
-        if declared and is_as_declared(declared, DATA):
-            return declared.identity
-        return folder_state(folder, _IMAGES)
+        return declared.identity if declared else folder_state(folder, _IMAGES)
 
     def _content(self, path: str) -> Any:
         """Hashes of a file: of one that is not there yet, those that are declared."""

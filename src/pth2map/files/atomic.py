@@ -81,20 +81,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         with _told_of(path, temporary):
             temporary.mkdir()
             yield temporary
-            move_folder(temporary, path)
+            if path.exists():
+                old = _sibling(path)
+                path.rename(old)
+                temporary.rename(path)
+                shutil.rmtree(old)
+            else:
+                temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def move_folder(source: Path, path: Path) -> None:
-    """Put a whole folder in the place of ``path``, on the same file system."""
-    if path.exists():
-        old = _sibling(path)
-        path.rename(old)
-        source.rename(path)
-        shutil.rmtree(old)
-    else:
-        source.rename(path)
 
 
 def write_text(path: Path, text: str) -> None:

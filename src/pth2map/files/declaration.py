@@ -1,4 +1,4 @@
-"""What a file from elsewhere must be: place, size, hashes, addresses."""
+"""What a file or folder from elsewhere must be, and where it comes from."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from pth2map.files.errors import InputError
+from pth2map.files.hashing import hash_json
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,31 @@ class Declaration:
     @property
     def name(self) -> str:
         return PurePosixPath(self.path).name
+
+    @property
+    def identity(self) -> str:
+        """Hash of what the file must be, wherever it comes from."""
+        return hash_json([self.size, dict(self.hashes)])[:12]
+
+
+@dataclass(frozen=True)
+class FolderDeclaration:
+    """A folder below the data folder whose files are those below ``member`` of an archive."""
+
+    path: str
+    archive: Declaration
+    member: str
+    files: int | None = None
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """From the JSON values of :func:`dataclasses.asdict`."""
+        return cls(**{**values, "archive": Declaration.from_json(values["archive"])})
+
+    @property
+    def identity(self) -> str:
+        """Hash of what the folder must hold, wherever the archive comes from."""
+        return hash_json([dict(self.archive.hashes), self.member, self.files])[:12]
 
 
 def mismatch(path: Path, declaration: Declaration) -> str | None:

@@ -190,6 +190,12 @@ class _Part:
         os.close(self._descriptor)
 
 
+def clear_part(target: Path) -> None:
+    """Remove what an interrupted download left of a file that has come by other means."""
+    for left in (target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.part.json")):
+        left.unlink(missing_ok=True)
+
+
 def _hold(path: Path, target: Path) -> int:
     """A descriptor of the file at ``path``, which is made if need be, with the lock on it.
 

@@ -1,7 +1,23 @@
-"""Processes of this host."""
+"""Processes of this host: which live, and one at a time."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Wait until no other process is in a block of the same ``path``, a file for nothing else, which stays.
+
+    The system lets go of it when a process dies. A file system without locks excludes nobody.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def lives(process: int) -> bool:

@@ -93,8 +93,10 @@ class Limits:
 _USUAL = Limits()
 
 
-def unpack_file(archive: Path, member: str, target: Path) -> None:
-    """The file ``member`` of an archive, named exactly, becomes the file ``target``.
+def unpack_file(
+    archive: Path, member: str, target: Path, check: Callable[[Path], None] = lambda unpacked: None
+) -> None:
+    """The file ``member`` of an archive, named exactly, becomes the file ``target`` if ``check`` of it raises nothing.
 
     Raises ``InputError`` as :func:`unpack_folder` does; ``target`` is then as it was.
     """
@@ -105,6 +107,7 @@ def unpack_file(archive: Path, member: str, target: Path) -> None:
         _check_space([file], archive, target)
         with _no_new_parents(target), replacing(target) as temporary:
             _write(source, file, temporary)
+            check(temporary)
 
 
 def unpack_folder(archive: Path, member: str, target: Path, files: int | None = None, limits: Limits = _USUAL) -> int:
