@@ -159,7 +159,7 @@ def test_removing_all_outputs_removes_no_data(fetched, tmp_path):
 
 
 def test_another_declaration_is_asked_for_until_it_is_met(fetched):
-    (fetched / "newer.yaml").write_text(f"{{files: {{widerface_val_hard: {{sha256: {'0' * 64}}}}}}}")
+    (fetched / "newer.yaml").write_text(f"{{files: {{widerface_val_hard: {{sha256: {'a' * 64}}}}}}}")
     for _ in range(2):
         run = run_snakemake(
             ROOT, fetched, "--configfile", "overlay.yaml", "newer.yaml", "--", TARGET, PTH2MAP_MIRROR=None
