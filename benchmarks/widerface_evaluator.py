@@ -1,69 +1,79 @@
-"""Time of the WIDER FACE evaluator on a published result set of 297,333 boxes, beside a step-by-step reference.
-
-Run ``PTH2MAP_GOLDEN=… PTH2MAP_MIRROR=… python benchmarks/widerface_evaluator.py``; half a minute. Threads of numerical
-libraries are held at one; CPU seconds are of this process.
-"""
+"""The WIDER FACE evaluator beside the step-by-step reference, on a published result set of 297,333 boxes."""
 
 import os
-
-os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import TypeVar
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+from harness import Figure, Result, Table, mirror
 from reference_widerface import reference_evaluate
 
-from pth2map.datasets.widerface import read_ground_truth
+from pth2map.datasets.widerface import GroundTruth, read_ground_truth
 from pth2map.evaluation.widerface import evaluate
 from pth2map.recipes.detections import Detections, read_texts, write_texts
 
 T = TypeVar("T")
+TIMES_OURS = 3
 
 
-def main() -> None:
-    folders = [os.environ.get(name) for name in ("PTH2MAP_GOLDEN", "PTH2MAP_MIRROR")]
-    if not all(folders):
-        raise SystemExit("error: set PTH2MAP_GOLDEN and PTH2MAP_MIRROR to the folders of golden values and of data")
-    golden, mirror = map(Path, folders)
-    truth = mirror / "widerface-ground-truth"
-    ground_truth = read_ground_truth(truth)
-    with np.load(golden / "widerface_eval/thflgg133/arrays.npz") as arrays:
-        names, counts = tuple(arrays["names"].tolist()), arrays["counts"].astype(np.int64)
-        detections = Detections(names, counts, arrays["boxes"], arrays["scores"])
-    with tempfile.TemporaryDirectory() as folder:
-        texts = Path(folder) / "texts"
-        write_texts(texts, detections)
-        ours, result = measure("arrays to three APs", 5, lambda: evaluate(detections, ground_truth))
-        measure("texts and .mat to three APs", 5, lambda: evaluate(read_texts(texts), read_ground_truth(truth)))
-        measure("  of it reading texts", 5, lambda: read_texts(texts))
-        measure("  of it reading .mat", 5, lambda: read_ground_truth(truth))
-        measure("writing texts", 5, lambda: write_texts(texts, detections))
-    slow, reference = measure(
-        "reference, arrays to three APs", 1, lambda: reference_evaluate(detections, ground_truth, 0.5)
-    )
-    off = max(abs(ap - reference[subset][0]) for subset, ap in result.ap.items())
-    print(f"the reference takes {slow / ours:.0f} times the CPU; the APs differ by at most {off:.1g}")
+def measure(rounds: int, images: int | None = None) -> Result:
+    """CPU seconds of the reference over ours, from arrays to three APs, on the first ``images`` (default: all).
 
+    Raises ``AssertionError`` when the APs differ by more than rounding.
+    """
+    folder = mirror() / "widerface-ground-truth"
+    detections, ground_truth = _published_detections(images), read_ground_truth(folder)
+    ground_truth = ground_truth.subset(detections.names) if images else ground_truth
+    seconds: dict[str, list[float]] = {}
 
-def measure(what: str, times: int, work: Callable[[], T]) -> tuple[float, T]:
-    """Median CPU seconds of ``work``, and its result; prints them beside the wall seconds."""
-    cpu, wall = [], []
-    for _ in range(times):
-        start = time.process_time(), time.perf_counter()
+    def timed(what: str, work: Callable[[], T]) -> T:
+        start = time.process_time()
         result = work()
-        cpu.append(time.process_time() - start[0])
-        wall.append(time.perf_counter() - start[1])
-    print(f"{what:<32}{statistics.median(cpu):8.3f} s CPU{statistics.median(wall):8.3f} s wall  (median of {times})")
-    return statistics.median(cpu), result
+        seconds.setdefault(what, []).append(time.process_time() - start)
+        return result
+
+    with tempfile.TemporaryDirectory() as temporary:
+        texts = Path(temporary) / "texts"
+        for _ in range(rounds):
+            for _ in range(TIMES_OURS):
+                ours = timed("arrays to three APs", lambda: evaluate(detections, ground_truth))
+                timed("writing texts", lambda: write_texts(texts, detections))
+                timed("reading texts", lambda: read_texts(texts))
+                timed("reading .mat", lambda: read_ground_truth(folder))
+            reference = timed("reference, arrays to three APs", lambda: _reference(detections, ground_truth))
+    off = max(abs(ap - reference[subset]) for subset, ap in ours.ap.items())
+    assert off < 1e-12, f"the APs differ by {off}"
+    fast = seconds["arrays to three APs"]
+    ratios = tuple(
+        slow / median(fast[TIMES_OURS * turn : TIMES_OURS * (turn + 1)])
+        for turn, slow in enumerate(seconds["reference, arrays to three APs"])
+    )
+    rows = tuple((what, f"{median(values):.3f}") for what, values in seconds.items())
+    return Result(
+        "evaluator",
+        (Figure("CPU: reference / ours", ratios, 20, 40),),
+        (Table(f"{len(detections.scores):,} boxes of {len(detections.names):,} images", ("step", "CPU s"), rows),),
+    )
+
+
+def _reference(detections: Detections, ground_truth: GroundTruth) -> dict[str, float]:
+    return {subset: ap for subset, (ap, _) in reference_evaluate(detections, ground_truth, 0.5).items()}
+
+
+def _published_detections(images: int | None) -> Detections:
+    golden = os.environ.get("PTH2MAP_GOLDEN")
+    if not golden:
+        raise SystemExit("error: set PTH2MAP_GOLDEN to the folder of golden values")
+    with np.load(Path(golden) / "widerface_eval/thflgg133/arrays.npz") as arrays:
+        counts = arrays["counts"].astype(np.int64)[:images]
+        rows = int(counts.sum())
+        names = tuple(arrays["names"].tolist())[:images]
+        return Detections(names, counts, arrays["boxes"][:rows], arrays["scores"][:rows])
 
 
 if __name__ == "__main__":
-    main()
+    print(measure(rounds=1).markdown())

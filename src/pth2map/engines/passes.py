@@ -1,9 +1,11 @@
 """The passes over the images of a shard: in one go, or by tensor files. Both call the same functions."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +21,6 @@ from pth2map.recipes.recipe import Decode, Preprocess, Recipe
 
 PerImage = Mapping[str, np.ndarray]
 T = TypeVar("T")
-Item = TypeVar("Item", bound=tuple[Any, ...])
 
 
 def stream(
@@ -28,11 +29,12 @@ def stream(
     """Read, preprocess, infer and decode in one pass, with no tensor on disk."""
     preprocess, decode = recipe.preprocess(), recipe.decode()
     found: list[PerImage] = []
-    prepared = ((image, *_preprocess(index, image, preprocess)) for image in track(images, "infer"))
-    for group in _batches(prepared, batch):
-        outputs = session.run(np.stack([tensor for _, tensor, _ in group]))
-        for row, (image, _, placement) in enumerate(group):
-            found.append(_decode(image, [output[row] for output in outputs], placement, decode))
+    placed = ((image, preprocess.placement(image.height, image.width)) for image in track(images, "infer"))
+    for group, tensors in _batches(placed, batch, lambda item: (3, item[1].height, item[1].width)):
+        for (image, _), tensor in zip(group, tensors, strict=True):
+            _preprocess(index, image, partial(preprocess, out=tensor))
+        for (image, placement), *rows in zip(group, *session.run(tensors), strict=True):
+            found.append(_decode(image, rows, placement, decode))
     return _collect(images, found, decode)
 
 
@@ -53,11 +55,11 @@ def infer_files(
 ) -> None:
     """Run each tensor file of ``inputs`` and write its outputs into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    loaded = ((image, tensor_files.read_input(inputs, image.name)[0]) for image in track(images, "infer"))
-    for group in _batches(loaded, batch):
-        outputs = session.run(np.stack([tensor for _, tensor in group]))
-        for row, (image, _) in enumerate(group):
-            tensor_files.write_outputs(folder, image.name, output_names, [output[row] for output in outputs])
+    loaded = ((image, tensor_files.read_input(inputs, image.name)) for image in track(images, "infer"))
+    for group, tensors in _batches(loaded, batch, lambda item: item[1].shape[1:]):
+        outputs = session.run(np.concatenate([tensor for _, tensor in group], out=tensors))
+        for (image, _), *rows in zip(group, *outputs, strict=True):
+            tensor_files.write_outputs(folder, image.name, output_names, rows)
 
 
 def decode_files(images: Sequence[IndexedImage], inputs: Path, outputs: Path, recipe: Recipe) -> Detections:
@@ -81,7 +83,9 @@ def _collect(images: Sequence[IndexedImage], found: Sequence[PerImage], decode: 
     return Detections(tuple(image.name for image in images), counts, boxes, scores, arrays)
 
 
-def _preprocess(index: DatasetIndex, image: IndexedImage, preprocess: Preprocess) -> tuple[np.ndarray, Placement]:
+def _preprocess(
+    index: DatasetIndex, image: IndexedImage, preprocess: Callable[[np.ndarray], tuple[np.ndarray, Placement]]
+) -> tuple[np.ndarray, Placement]:
     pixels = read_image(index.file(image))
     if pixels.shape[:2] != (image.height, image.width):
         raise InputError(
@@ -102,14 +106,17 @@ def _named(image: IndexedImage, call: Callable[[], T]) -> T:
         raise InputError(f"{image.name}: {error}") from None
 
 
-def _batches(prepared: Iterator[Item], batch: int) -> Iterator[list[Item]]:
-    """Groups of up to ``batch`` neighbours whose tensors (second field) have one shape."""
-    for _, same in groupby(prepared, key=lambda item: item[1].shape):
-        group: list[Item] = []
-        for item in same:
-            group.append(item)
-            if len(group) == batch:
-                yield group
-                group = []
-        if group:
-            yield group
+def _batches(
+    items: Iterable[T], batch: int, shape: Callable[[T], tuple[int, ...]]
+) -> Iterator[tuple[list[T], np.ndarray]]:
+    """Groups of up to ``batch`` neighbours whose tensors have one shape, and a float32 array for these tensors.
+
+    All arrays lie in the same memory: fresh pages for every run would cost milliseconds an image.
+    """
+    memory = np.empty(0, dtype=np.float32)
+    for one, same in groupby(items, key=shape):
+        while group := list(islice(same, batch)):
+            elements = len(group) * math.prod(one)
+            if elements > len(memory):
+                memory = np.empty(elements, dtype=np.float32)
+            yield group, memory[:elements].reshape(len(group), *one)

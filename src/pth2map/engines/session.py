@@ -14,7 +14,10 @@ from pth2map.files.errors import InputError, nearest
 
 class Session(Protocol):
     def run(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Float32 ``(N, 3, H, W)`` to the outputs, in the order of the names the session was opened with."""
+        """Float32 ``(N, 3, H, W)`` to the outputs, in the order of the names the session was opened with.
+
+        Outputs share no memory with ``images``: the caller may write the next ones into the same array.
+        """
 
 
 def open_session(

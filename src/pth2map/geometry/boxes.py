@@ -5,6 +5,8 @@ A box ``x1, y1, x2, y2`` covers the pixels x1..x2 and y1..y2, both included: a s
 
 import numpy as np
 
+_BLOCK = 32  # boxes taken at once: one by one, the calls cost more than the arithmetic
+
 
 def nms(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> np.ndarray:
     """Greedy non-maximum suppression.
@@ -21,16 +23,27 @@ def nms(boxes: np.ndarray, scores: np.ndarray, iou_threshold: float) -> np.ndarr
     if not np.isfinite(scores).all():
         raise ValueError("nms: a score is not finite")
     order = np.argsort(-scores, kind="stable")
-    x1, y1, x2, y2 = np.ascontiguousarray(boxes[order].T)
-    areas = (x2 - x1 + 1) * (y2 - y1 + 1)
-    kept = []
-    alive = np.arange(len(order))
-    while len(alive):
-        best, alive = alive[0], alive[1:]
-        kept.append(best)
-        width = np.minimum(x2[best], x2[alive]) - np.maximum(x1[best], x1[alive]) + 1
-        height = np.minimum(y2[best], y2[alive]) - np.maximum(y1[best], y1[alive]) + 1
-        overlap = np.maximum(0, width) * np.maximum(0, height)
-        iou = overlap / (areas[best] + areas[alive] - overlap)
-        alive = alive[iou <= iou_threshold]
-    return order[np.array(kept, dtype=np.int64)]
+    x1, y1, x2, y2 = boxes[order].T
+    table = np.stack([x1, y1, x2, y2, (x2 - x1 + 1) * (y2 - y1 + 1)])
+    kept = [np.empty(0, dtype=np.int64)]
+    waiting = np.arange(len(order))
+    while len(waiting):
+        block, waiting = waiting[:_BLOCK], waiting[_BLOCK:]
+        apart = _iou(table[:, block], table[:, block]) <= iou_threshold
+        stays = np.ones(len(block), dtype=bool)
+        for row in range(len(block)):
+            if stays[row]:
+                stays[row + 1 :] &= apart[row, row + 1 :]
+        kept.append(block[stays])
+        waiting = waiting[(_iou(table[:, kept[-1]], table[:, waiting]) <= iou_threshold).all(axis=0)]
+    return order[np.concatenate(kept)]
+
+
+def _iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """IoU ``(n, m)`` of boxes given as ``(5, n)`` and ``(5, m)``: x1, y1, x2, y2, area."""
+    x1, y1, x2, y2, area = boxes[:, :, None]
+    width = np.minimum(x2, others[2]) - np.maximum(x1, others[0]) + 1
+    height = np.minimum(y2, others[3]) - np.maximum(y1, others[1]) + 1
+    overlap = np.maximum(0, width) * np.maximum(0, height)
+    iou: np.ndarray = overlap / (area + others[4] - overlap)
+    return iou

@@ -20,17 +20,19 @@ class Preprocess:
     settings: RetinaFacePreprocess
     size: Size
 
-    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
-        """``image`` ``(h, w, 3)`` uint8 BGR → ``(3, H, W)`` float32 BGR minus mean, and where the image lies on it."""
+    def __call__(self, image: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, Placement]:
+        """``image`` ``(h, w, 3)`` uint8 BGR → ``(3, H, W)`` float32 BGR minus mean, and where the image lies on it.
+
+        The tensor is ``out`` where that is given, every element of it written.
+        """
         placement = self.placement(*image.shape[:2])
         if self.settings.resize == "long_side":
             image = self._resized(image)
         height, width = image.shape[:2]
-        mean = np.array(self.settings.mean_bgr, dtype=np.float32)
-        tensor = np.empty((3, placement.height, placement.width), dtype=np.float32)
-        tensor[:] = (np.float32(self.settings.pad_value) - mean)[:, None, None]
-        for channel in range(3):
-            np.subtract(image[:, :, channel], mean[channel], out=tensor[channel, :height, :width])
+        mean = np.array(self.settings.mean_bgr, dtype=np.float32)[:, None, None]
+        tensor = np.empty((3, placement.height, placement.width), dtype=np.float32) if out is None else out
+        tensor[:, height:] = tensor[:, :height, width:] = np.float32(self.settings.pad_value) - mean
+        np.subtract(image.transpose(2, 0, 1), mean, out=tensor[:, :height, :width])
         return tensor, placement
 
     def placement(self, height: int, width: int) -> Placement:
