@@ -8,7 +8,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 from tests import synthetic_wider
-from tests.bad_input.case import Area, Case, refused
+from tests.bad_input.case import Area, Case, refused, works
 from tests.bad_input.page import hold
 
 from pth2map.datasets.widerface_index import index_widerface
@@ -169,11 +169,14 @@ def other_weights(folder: Path) -> str:
     (folder / "model.onnx").write_bytes(exported("onnx"))
     weights = formula_state_dict(build(NETWORK), [("ClassHead", 0.5)])
     torch.save(weights, folder / "weights.pth")
+    index = write_index(folder)
+    recipe = ("--recipe", RECIPE, "--size", "64")
+    network = ("--network", NETWORK, "--weights", folder / "weights.pth", "--images", "1")
+    works("run_network", *network, *recipe, "--index", index, "--reference", folder / "reference.npz")
     return refused(
         "check_export",
-        *("--kind", "onnxruntime", "--graph", folder / "model.onnx", "--network", NETWORK),
-        *("--weights", folder / "weights.pth", "--index", write_index(folder), "--images", "1"),
-        *("--recipe", RECIPE, "--size", "64", "--parity", folder / "parity.json"),
+        *("--kind", "onnxruntime", "--graph", folder / "model.onnx", "--network", NETWORK, "--index", index),
+        *("--reference", folder / "reference.npz", *recipe, "--parity", folder / "parity.json"),
         outputs=[folder / "parity.json"],
         folder=folder,
     )

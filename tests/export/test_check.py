@@ -8,6 +8,8 @@ from tests import synthetic_wider
 from pth2map.engines.session import open_session
 from pth2map.export.check import check_graph
 from pth2map.export.graphs import export_graph
+from pth2map.export.reference import Reference
+from pth2map.export.run_network import run_network
 from pth2map.files.errors import InputError
 from pth2map.files.hashing import hash_file
 from pth2map.networks.catalogue import build, entry
@@ -28,14 +30,23 @@ def exported(tmp_path_factory):
     for graph_format, name in (("onnx", "model.onnx"), ("torchscript", "model.ts")):
         said = export_graph(NETWORK, weights, graph_format, "64", folder / name, opset=13, dynamic=["batch"])
         assert "300 entries" in said
-    return folder, weights, sorted(root.rglob("*.jpg"))[:2]
+    files = {path.stem: path for path in sorted(root.rglob("*.jpg"))[:2]}
+    run_network(NETWORK, weights, PREPROCESS, list(files.items())).save(folder / "reference.npz")
+    return folder, weights, files
+
+
+def check(exported, name, session, max_abs):
+    folder, _, files = exported
+    outputs = entry(NETWORK).outputs
+    reference = Reference.load(folder / "reference.npz", outputs)
+    return check_graph(reference, folder / name, session, outputs, PREPROCESS, files.__getitem__, max_abs)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("onnxruntime", "model.onnx"), ("torchscript", "model.ts")])
 def test_graphs_follow_the_network(exported, kind, name):
-    folder, weights, images = exported
+    folder, weights, _ = exported
     session = open_session(kind, folder / name, entry(NETWORK).outputs)
-    found = check_graph(NETWORK, weights, folder / name, session, PREPROCESS, images, 1e-4)
+    found = check(exported, name, session, 1e-4)
     assert found["images"] == 2
     assert sorted(found["outputs"]) == ["conf", "landms", "loc"]
     assert found["outputs"]["loc"]["shape"] == [1, 168, 4]
@@ -44,7 +55,7 @@ def test_graphs_follow_the_network(exported, kind, name):
 
 
 def test_a_graph_beyond_the_tolerance_is_refused(exported):
-    folder, weights, images = exported
+    folder, _, _ = exported
     session = open_session("onnxruntime", folder / "model.onnx", entry(NETWORK).outputs)
 
     class Off:
@@ -53,4 +64,18 @@ def test_a_graph_beyond_the_tolerance_is_refused(exported):
             return loc + np.float32(2e-3), conf, landms
 
     with pytest.raises(InputError, match=r"differs from the network by more than 0\.001 on 2 images: loc by 0\.002"):
-        check_graph(NETWORK, weights, folder / "model.onnx", Off(), PREPROCESS, images, 1e-3)
+        check(exported, "model.onnx", Off(), 1e-3)
+
+
+def test_a_reference_of_another_network_is_refused(exported):
+    folder, _, _ = exported
+    with pytest.raises(InputError, match=r"reference\.npz: not the outputs a, b, c, d of its images"):
+        Reference.load(folder / "reference.npz", ["a", "b", "c", "d"])
+
+
+def test_a_reference_comes_back_as_it_was(exported):
+    folder, weights, files = exported
+    reference = Reference.load(folder / "reference.npz", entry(NETWORK).outputs)
+    assert reference.images == tuple(files)
+    assert [output.shape for output in reference.outputs[1]] == [(1, 168, 4), (1, 168, 2), (1, 168, 10)]
+    assert reference.weights["sha256"] == hash_file(weights)

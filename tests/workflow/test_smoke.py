@@ -216,6 +216,7 @@ SCORED = {"score_point": 1, "plot_curves": 1, "report_headline": 1}
         (
             "{models: {retinaface: {recipe: {preprocess: {pad_value: 1}}}}}",
             {
+                "run_network": 1,
                 "check_export": 1,
                 "stream_onnxruntime": 3,
                 "gather_detections": 1,

@@ -90,6 +90,15 @@ def state_of_graph(stage, graph=None):
     return of
 
 
+def state_of_size(stage):
+    """As ``state``, for the stages of a model at a size."""
+
+    def of(wildcards):
+        return getattr(STATES, stage)(wildcards.model, wildcards.size)
+
+    return of
+
+
 def state_of_model(stage):
     """As ``state``, for the stages of a model."""
 
@@ -245,10 +254,13 @@ def dynamic_of(wildcards):
     return POINTS.model(wildcards.model).export.dynamic
 
 
-def check_options(wildcards):
-    """What the graphs of a model must show, as options of check_export."""
-    parity = POINTS.model(wildcards.model).export.parity
-    return f"--images {parity.images} --max-abs {parity.max_abs}"
+def images_compared(wildcards):
+    """On how many images the graphs of a model are compared with PyTorch."""
+    return POINTS.model(wildcards.model).export.parity.images
+
+
+def largest_difference(wildcards):
+    return POINTS.model(wildcards.model).export.parity.max_abs
 
 
 def kind_of_graph(wildcards):

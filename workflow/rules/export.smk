@@ -54,12 +54,41 @@ rule export_torchscript:
         " --size {wildcards.size} --graph {output.graph:q} 2> {log:q}"
 
 
+rule run_network:
+    """Run the network in PyTorch on a few real images, for its graphs to be compared with."""
+    input:
+        script=script("run_network"),
+        weights=evidence_of_weights,
+        index=index_of,
+        images=images_of_model,
+    output:
+        reference="scratch/{model}/reference/{size}.npz",
+    log:
+        "logs/{model}/export/{size}/run_network.log",
+    benchmark:
+        "logs/{model}/export/{size}/run_network.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        network=network_of,
+        weights=weights_of,
+        recipe=preprocess_json,
+        images=images_compared,
+        state=state_of_size("reference"),
+    message:
+        "{wildcards.model}: the network in PyTorch, size {wildcards.size}"
+    shell:
+        "python {input.script:q} --network {params.network} --weights {params.weights:q} --index {input.index:q}"
+        " --recipe {params.recipe:q} --size {wildcards.size} --images {params.images}"
+        " --reference {output.reference:q} 2> {log:q}"
+
+
 rule check_export:
-    """Hold an exported graph to the network in PyTorch on real images."""
+    """Hold an exported graph to what the network gave in PyTorch."""
     input:
         script=script("check_export"),
         graph="results/{model}/export/{size}/model.{suffix}",
-        weights=evidence_of_weights,
+        reference="scratch/{model}/reference/{size}.npz",
         index=index_of,
         images=images_of_model,
     output:
@@ -74,17 +103,16 @@ rule check_export:
         ENVIRONMENT
     params:
         network=network_of,
-        weights=weights_of,
         kind=kind_of_graph,
         recipe=preprocess_json,
-        check=check_options,
+        max_abs=largest_difference,
         state=state_of_graph("check"),
     message:
         "{wildcards.model}: hold model.{wildcards.suffix} to PyTorch, size {wildcards.size}"
     shell:
-        "python {input.script:q} --network {params.network} --weights {params.weights:q} --kind {params.kind}"
-        " --graph {input.graph:q} --index {input.index:q} --recipe {params.recipe:q} --size {wildcards.size}"
-        " {params.check} --parity {output.parity:q} 2> {log:q}"
+        "python {input.script:q} --network {params.network} --kind {params.kind} --graph {input.graph:q}"
+        " --reference {input.reference:q} --index {input.index:q} --recipe {params.recipe:q} --size {wildcards.size}"
+        " --max-abs {params.max_abs} --parity {output.parity:q} 2> {log:q}"
 
 
 rule collect_parity:

@@ -48,16 +48,18 @@ class States:
         return self._state("export_graph", facts, picked=[network.module])
 
     @cache  # noqa: B019
+    def reference(self, model: str, size: str) -> str:
+        block = self.points.model(model)
+        facts = [block.network, self._weights(model), self._preprocess(model), size, block.export.parity.images]
+        picked = [NETWORKS[block.network].module, RECIPES[block.recipe.kind].preprocess]
+        return self._state("run_network", facts, picked, [self.index(block.dataset)])
+
+    @cache  # noqa: B019
     def check(self, model: str, size: str, graph: str) -> str:
         block = self.points.model(model)
-        facts = [self._preprocess(model), block.export.parity.model_dump(mode="json")]
-        picked = [
-            NETWORKS[block.network].module,
-            RECIPES[block.recipe.kind].preprocess,
-            KINDS[GRAPHS[graph].kind],
-        ]
-        before = [self.index(block.dataset), self.export(model, size, graph)]
-        return self._state("check_export", facts, picked, before)
+        picked = [RECIPES[block.recipe.kind].preprocess, KINDS[GRAPHS[graph].kind]]
+        before = [self.reference(model, size), self.export(model, size, graph)]
+        return self._state("check_export", [block.export.parity.max_abs], picked, before)
 
     @cache  # noqa: B019
     def parity(self, model: str) -> str:

@@ -78,6 +78,15 @@ class DatasetIndex:
     def file(self, image: IndexedImage) -> Path:
         return Path(self.root) / image.path
 
+    def file_of(self, name: str) -> Path:
+        """As :meth:`file`, by name. Raises ``InputError`` for one that is not in the index."""
+        found = next((image for image in self.images if image.name == name), None)
+        if found is None:
+            raise InputError(
+                f"{name} is no image of dataset {self.dataset}; what asks for it was made of another index"
+            )
+        return self.file(found)
+
 
 def choose_subset(
     names: Sequence[str], first: int | None = None, listed: Path | None = None
