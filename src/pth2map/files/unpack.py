@@ -35,6 +35,7 @@ from pathlib import Path
 
 from pth2map.files.atomic import replacing, replacing_folder
 from pth2map.files.errors import InputError, some
+from pth2map.files.kinds import looks_like
 from pth2map.files.progress import track
 
 _CHUNK = 1 << 20
@@ -67,13 +68,6 @@ _TAR_COMPRESSIONS: Mapping[bytes, Callable[[io.BufferedReader], io.BufferedIOBas
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
-_OTHER_FILES = (
-    (b"<", "a web page, perhaps of a login or an error"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"),
-    (b"Rar!", "a RAR archive"),
-    (b"7z\xbc\xaf", "a 7z archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
-)
 
 
 @dataclass(frozen=True)
@@ -213,7 +207,7 @@ def _recognised(archive: Path, file: io.BufferedReader, limits: Limits, stack: E
                 raise InputError(f"{archive} is a compressed file, but no tar archive; {_FETCH_AGAIN}")
             stream.seek(0)
             return _Tar(archive, stream, limits)
-    raise InputError(f"{archive} is {_other(head)}, expected a zip or tar archive; {_FETCH_AGAIN}")
+    raise InputError(f"{archive} is no zip or tar archive, {looks_like(head)}; {_FETCH_AGAIN}")
 
 
 def _is_tar(head: bytes) -> bool:
@@ -222,14 +216,6 @@ def _is_tar(head: bytes) -> bool:
     except (tarfile.TarError, ValueError):
         return False
     return True
-
-
-def _other(head: bytes) -> str:
-    if not head:
-        return "empty"
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    known = (words for magic, words in _OTHER_FILES if text.startswith(magic))
-    return next(known, f"something else (it begins with {head[:8]!r})")
 
 
 @contextmanager
