@@ -83,7 +83,7 @@ def test_weights_that_only_a_person_can_get_are_asked_for_at_once(monkeypatch, t
     )
     (tmp_path / place).parent.mkdir(parents=True)
     (tmp_path / place).touch()
-    assert points.evidence(place).startswith(f"data/.fetched/{place.removeprefix('data/')}.")
+    assert points.evidence(place).startswith("scratch/fetched/weights/retinamask/npu_8P_model_0020001.pth.")
 
 
 def test_what_can_be_fetched_is_planned(points, monkeypatch, tmp_path):

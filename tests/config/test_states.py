@@ -11,7 +11,7 @@ from pth2map.config.load import load_config
 from pth2map.config.points import Point, Points
 from pth2map.config.states import States
 from pth2map.files.hashing import hash_file
-from pth2map.files.records import write_record
+from pth2map.files.records import note_fetched
 
 ROOT = Path(__file__).parents[2]
 POINT = Point("retinaface", "onnxruntime", "1000-fp32-b1")
@@ -86,7 +86,7 @@ def test_a_declared_dataset_has_one_state_before_and_after_it_is_fetched(values,
     declared = points.declared_folder("data/widerface/WIDER_val/images")
     folder = Path("data/widerface/WIDER_val/images")
     shutil.copytree(root / "WIDER_val/images", folder)
-    write_record(declared, Path("data"))
+    note_fetched(declared, Path("data"))
     assert not changed(absent, values)
     older(next(folder.glob("*/*.jpg")))
     assert changed(absent, values) == EVERYTHING - {"export"}
@@ -138,3 +138,19 @@ def test_the_code_alone_does_not_know_the_config(values):
     assert changed_config.code(POINT) == code
     assert changed_config.score(POINT) != states.score(POINT)
     assert states.code(OTHER) != code
+
+
+def test_weights_without_a_hash_count_by_content(values, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PTH2MAP_MIRROR", str(tmp_path / "mirror"))
+    values["files"]["mine"] = {"path": "weights/mine.pth", "manual": {}}
+    values["models"]["retinaface"]["weights"] = "mine"
+    place, mirrored = tmp_path / "data/weights/mine.pth", tmp_path / "mirror/weights/mine.pth"
+    for path in (place, mirrored):
+        path.parent.mkdir(parents=True)
+    mirrored.write_bytes(b"weights")
+    before = states_of(values)
+    place.write_bytes(b"weights")
+    assert not changed(before, values)
+    place.write_bytes(b"others.")
+    assert changed(before, values) == EVERYTHING - {"index", "prepare"}

@@ -15,7 +15,7 @@ from pth2map.files.declaration import Declaration, FolderDeclaration, Manual
 from pth2map.files.download import Patience
 from pth2map.files.errors import InputError
 from pth2map.files.fetch import check_obtainable, fetch_file, fetch_folder, find_in_mirror
-from pth2map.files.records import Status, drop_unless_true, record_of, status
+from pth2map.files.records import Status, drop_unless_true, status, write_record
 
 ROOT = Path(__file__).parents[2]
 RIGHT = b"the right bytes"
@@ -214,8 +214,10 @@ def test_a_folder_is_fetched_with_a_record(folder, data):
     assert (data / folder.path / "a/1.jpg").read_bytes() == b"one"
     assert status(folder, data) is Status.FETCHED
     assert "in place" in fetch_folder(folder, data)
-    drop_unless_true(folder, data)
-    assert (data / record_of(folder)).exists()
+    (data / folder.path).rename(data / "elsewhere")  # a disk that is not there today
+    assert status(folder, data) is Status.ABSENT
+    (data / "elsewhere").rename(data / folder.path)
+    assert status(folder, data) is Status.FETCHED
 
 
 @pytest.mark.parametrize("change", ["touch", "add", "remove"])
@@ -233,8 +235,6 @@ def test_a_folder_that_a_person_changed_is_that_persons(folder, data, change):
     with pytest.raises(InputError, match="holds files that were put there by hand; remove it to have it fetched"):
         fetch_folder(folder, data)
     assert sorted((data / folder.path).rglob("*")) == before
-    drop_unless_true(folder, data)
-    assert not (data / record_of(folder)).exists()
 
 
 def test_an_untouched_folder_of_an_earlier_declaration_is_replaced(folder, data):
@@ -269,14 +269,37 @@ def test_a_folder_with_another_number_of_files_is_not_put_into_place(folder, dat
     assert not (data / folder.path).exists()
 
 
-def test_a_record_of_a_file_holds_as_long_as_the_file_is_the_same(declaration, mirror, data):
+@pytest.mark.parametrize("leads_somewhere", [True, False])
+def test_a_folder_of_links_is_a_persons(folder, data, leads_somewhere):
+    (data / folder.path).mkdir(parents=True)
+    if leads_somewhere:
+        put(data.parent / "event/1.jpg", b"mine")
+    (data / folder.path / "event").symlink_to(data.parent / "event")
+    assert status(folder, data) is Status.OWN
+    with pytest.raises(InputError, match="put there by hand"):
+        fetch_folder(folder, data)
+    assert (data / folder.path / "event").is_symlink()
+
+
+def test_a_link_that_leads_nowhere_is_kept(declaration, mirror, data):
     put(mirror / "a.pth", RIGHT)
+    (data / declaration.path).parent.mkdir(parents=True)
+    (data / declaration.path).symlink_to(data / "disk/a.pth")
+    with pytest.raises(InputError, match="is no file, or a link that leads nowhere"):
+        fetch_file(declaration, data)
+    assert (data / declaration.path).is_symlink()
+
+
+def test_a_record_holds_as_long_as_the_file_is_the_same(declaration, mirror, data, tmp_path):
+    put(mirror / "a.pth", RIGHT)
+    record = tmp_path / "scratch/a.json"
     fetch_file(declaration, data)
-    drop_unless_true(declaration, data)
-    assert (data / record_of(declaration)).exists()
+    write_record(record, declaration, data)
+    drop_unless_true(record, declaration, data)
+    assert record.exists()
     os.utime(data / declaration.path, (1, 1))
-    drop_unless_true(declaration, data)
-    assert not (data / record_of(declaration)).exists()
+    drop_unless_true(record, declaration, data)
+    assert not record.exists()
 
 
 FETCH = """

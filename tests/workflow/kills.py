@@ -139,7 +139,8 @@ def campaign(kills: int, seed: int, work: Path) -> tuple[list[Kill], float]:
                 break
             done.append(kill)
             print(f"{len(done):3} {kill.way:16} after {kill.seconds:5.2f} s, at work: {kill.at_work}", flush=True)
-        assert finish(project, folder) == expected, f"another result after {done[-1]}: {folder}"
+        difference = finish(project, folder).items() ^ expected.items()
+        assert not difference, f"other results in {folder} after {done[-1]}: {sorted(dict(difference))}"
         assert not leftovers(folder), f"left behind after {done[-1]}: {leftovers(folder)}"
         shutil.rmtree(folder)
     return done, length
@@ -151,8 +152,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--report", type=Path, help="write what was killed when (.json)")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="pth2map-kills-", ignore_cleanup_errors=True) as work:
-        done, length = campaign(args.kills, args.seed, Path(work))
+    work = Path(tempfile.mkdtemp(prefix="pth2map-kills-"))  # stays when something is wrong, to be looked at
+    done, length = campaign(args.kills, args.seed, work)
+    shutil.rmtree(work)
     if args.report:
         args.report.write_text(json.dumps([vars(kill) for kill in done], indent=1) + "\n")
     print(f"{len(done)} kills of a run of {length:.0f} s: every result equal to the uninterrupted run's")

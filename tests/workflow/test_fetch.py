@@ -158,6 +158,15 @@ def test_removing_all_outputs_removes_no_data(fetched, tmp_path):
             assert (folder / path.relative_to(fetched)).exists() or path.is_dir()
 
 
+@pytest.mark.parametrize("again", [("-F", "fetch"), ("-R", "fetch_folder", "fetch_file", "--", "fetch")])
+def test_what_is_in_place_is_no_trouble_when_it_is_asked_for_again(fetched, again):
+    before = sorted((path, path.stat().st_mtime_ns) for path in (fetched / "data/widerface").rglob("*.*"))
+    run = run_snakemake(ROOT, fetched, "--configfile", "overlay.yaml", "--cores", "2", *again, PTH2MAP_MIRROR=None)
+    assert run.status == 0, run.output
+    assert sorted((path, path.stat().st_mtime_ns) for path in (fetched / "data/widerface").rglob("*.*")) == before
+    assert "Nothing to be done" in run_snakemake(ROOT, fetched, *CALL, PTH2MAP_MIRROR=None).output
+
+
 def test_another_declaration_is_asked_for_until_it_is_met(fetched):
     (fetched / "newer.yaml").write_text(f"{{files: {{widerface_val_hard: {{sha256: {'a' * 64}}}}}}}")
     for _ in range(2):

@@ -1,5 +1,5 @@
 # fetch: declared files and folders come into data/, checked by size and hash.
-# Needs: the mirror folder PTH2MAP_MIRROR, the network, or a person. Makes: data/<path>, and a record of it.
+# Needs: the mirror folder PTH2MAP_MIRROR, the network, or a person. Makes: data/<path>, scratch/fetched/<path>.<identity>.json.
 # The record is what rules wait for (POINTS.evidence), not the file: Snakemake removes outputs as it sees fit, and the
 # files may be a person's. Its name holds a hash of what is declared, so another declaration is another output.
 
@@ -7,7 +7,7 @@
 rule fetch_file:
     """Put a declared file below data/, or see that the one there is right."""
     output:
-        "data/.fetched/{path}.{identity}.json",
+        record="scratch/fetched/{path}.{identity}.json",
     log:
         "logs/fetch/{path}.{identity}.log",
     benchmark:
@@ -24,13 +24,14 @@ rule fetch_file:
     message:
         "fetch {wildcards.path}"
     shell:
-        "python {params.script:q} --declaration {params.declaration:q} --data data 2> {log:q}"
+        "python {params.script:q} --declaration {params.declaration:q} --data data"
+        " --record {output.record:q} 2> {log:q}"
 
 
 rule fetch_folder:
     """Unpack a declared folder below data/."""
     output:
-        "data/.fetched/{path}.{identity}.json",
+        record="scratch/fetched/{path}.{identity}.json",
     log:
         "logs/fetch/{path}.{identity}.log",
     benchmark:
@@ -47,4 +48,5 @@ rule fetch_folder:
     message:
         "fetch {wildcards.path}"
     shell:
-        "python {params.script:q} --declaration {params.declaration:q} --data data 2> {log:q}"
+        "python {params.script:q} --declaration {params.declaration:q} --data data"
+        " --record {output.record:q} 2> {log:q}"

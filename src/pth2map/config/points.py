@@ -22,8 +22,12 @@ from pth2map.config.schema import (
 )
 from pth2map.files.declaration import Declaration, FolderDeclaration, Manual
 from pth2map.files.errors import InputError, nearest
-from pth2map.files.fetch import check_obtainable
-from pth2map.files.records import Status, drop_unless_true, record_of, status
+from pth2map.files.fetch import check_obtainable, find_in_mirror
+from pth2map.files.hashing import hash_file
+from pth2map.files.records import Status, drop_unless_true, status
+
+RECORDS = Path("scratch/fetched")
+"""Of declared files and folders that were found right: outputs of the fetch rules."""
 
 T = TypeVar("T")
 
@@ -131,7 +135,7 @@ class Points:
         return None if status(declaration, DATA) is Status.OWN else declaration
 
     def evidence(self, path: str) -> str:
-        """The file that a rule waits for so that it can use ``path``: of a declared file the record, else ``path``.
+        """The file that a rule waits for so that it can use ``path``: of a declared file its record, else ``path``.
 
         A record that no longer holds is removed. Raises ``InputError`` when the file is not there and only a person
         can get it.
@@ -140,16 +144,25 @@ class Points:
         if declaration is None:
             return path
         check_obtainable(declaration, DATA)
-        drop_unless_true(declaration, DATA)
-        return (DATA / record_of(declaration)).as_posix()
+        return _true_record(declaration)
 
     def image_evidence(self, dataset: str) -> list[str]:
         """The record of the images of a dataset, if they are declared; nothing of a person's own."""
         declaration = self.declared_folder(self.image_files(dataset))
-        if declaration is None:
-            return []
-        drop_unless_true(declaration, DATA)
-        return [(DATA / record_of(declaration)).as_posix()]
+        return [_true_record(declaration)] if declaration else []
+
+    def weights_content(self, model: str) -> Any:
+        """What tells the checkpoint of a block from any other: its hashes, or of the user's own its size and time."""
+        weights = self.model(model).weights
+        if isinstance(weights, OwnWeights):
+            state = Path(weights.path).stat()
+            return [weights.path, state.st_size, state.st_mtime_ns]
+        declaration = self._declaration(self.config.files[weights])
+        if declaration.hashes:
+            return dict(declaration.hashes)
+        place = DATA / declaration.path
+        found = place if place.is_file() else find_in_mirror(declaration)[0]
+        return hash_file(found) if found else None
 
     def _declaration(self, file: DeclaredFile) -> Declaration:
         return Declaration(
@@ -216,6 +229,12 @@ def _graph_path(model: str, size: str, graph: str) -> str:
 def format_of(suffix: str) -> str:
     """The format of a graph file, by its ending."""
     return next(name for name, graph in GRAPHS.items() if graph.suffix == suffix)
+
+
+def _true_record(declaration: Declaration | FolderDeclaration) -> str:
+    record = RECORDS / f"{declaration.path}.{declaration.identity}.json"
+    drop_unless_true(record, declaration, DATA)
+    return record.as_posix()
 
 
 Entry = TypeVar("Entry", DeclaredFile, DeclaredFolder)

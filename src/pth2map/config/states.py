@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from pth2map.config.points import GRAPHS, Point, Points
-from pth2map.config.schema import OwnWeights
 from pth2map.engines.catalogue import KINDS
 from pth2map.files.code import code_hash
 from pth2map.files.hashing import folder_state, hash_file, hash_json
@@ -44,13 +43,19 @@ class States:
         block = self.points.model(model)
         options = block.export.model_dump(mode="json", exclude={"parity"}) if graph == "onnx" else None
         network = NETWORKS[block.network]
-        facts = [block.network, network.outputs, self._weights(model), size, graph, options]
+        facts = [block.network, network.outputs, self.points.weights_content(model), size, graph, options]
         return self._state("export_graph", facts, picked=[network.module])
 
     @cache  # noqa: B019
     def reference(self, model: str, size: str) -> str:
         block = self.points.model(model)
-        facts = [block.network, self._weights(model), self._preprocess(model), size, block.export.parity.images]
+        facts = [
+            block.network,
+            self.points.weights_content(model),
+            self._preprocess(model),
+            size,
+            block.export.parity.images,
+        ]
         picked = [NETWORKS[block.network].module, RECIPES[block.recipe.kind].preprocess]
         return self._state("run_network", facts, picked, [self.index(block.dataset)])
 
@@ -135,13 +140,6 @@ class States:
 
     def _runtime(self, point: Point) -> str:
         return KINDS[self.points.engine(point.engine).kind]
-
-    def _weights(self, model: str) -> Any:
-        weights = self.points.model(model).weights
-        if not isinstance(weights, OwnWeights):
-            return self.points.weights_hashes(model)
-        state = Path(weights.path).stat()
-        return [weights.path, state.st_size, state.st_mtime_ns]
 
     def _images(self, dataset: str) -> str:
         """Of a declared folder the declaration, before it is fetched and as long as nothing in it changes."""

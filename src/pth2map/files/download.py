@@ -15,7 +15,7 @@ import ssl
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -193,7 +193,8 @@ class _Part:
 def clear_part(target: Path) -> None:
     """Remove what an interrupted download left of a file that has come by other means."""
     for left in (target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.part.json")):
-        left.unlink(missing_ok=True)
+        with suppress(OSError):  # gone, or a folder for reading only
+            left.unlink()
 
 
 def _hold(path: Path, target: Path) -> int:

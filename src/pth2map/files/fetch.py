@@ -11,7 +11,7 @@ from pth2map.files.declaration import Declaration, FolderDeclaration, mismatch, 
 from pth2map.files.download import DownloadError, Patience, clear_part, download
 from pth2map.files.errors import InputError, some
 from pth2map.files.processes import exclusive
-from pth2map.files.records import FOLDER, Status, status, write_record
+from pth2map.files.records import NOTES, Status, note_fetched, status
 from pth2map.files.unpack import unpack_file, unpack_folder
 
 Answer = tuple[str | None, list[str]]
@@ -19,20 +19,20 @@ Answer = tuple[str | None, list[str]]
 
 
 def fetch_file(declaration: Declaration, data: Path, patience: Patience | None = None) -> str:
-    """Put a declared file below the folder ``data``, note it in a record, and say where it came from.
+    """Put a declared file below the folder ``data`` and say where it came from.
 
     A right file that lies there already stays. The mirror folder that ``PTH2MAP_MIRROR`` names comes first, then the
     archive, then the addresses. Raises ``InputError`` for a wrong file that lies there (it is kept), and when no
     source has it: which file, what each source answered, where to put it by hand.
     """
+    if (data / declaration.path).is_file():  # needs no lock: the data folder may be for reading only
+        return _obtain(declaration, data, patience or Patience())
     with exclusive(_lock(declaration, data)):
-        said = _obtain(declaration, data, patience or Patience())
-        write_record(declaration, data)
-    return said
+        return _obtain(declaration, data, patience or Patience())
 
 
 def _lock(declaration: Declaration | FolderDeclaration, data: Path) -> Path:
-    return data / FOLDER / f"{declaration.path}.lock"
+    return data / NOTES / f"{declaration.path}.lock"
 
 
 def _obtain(declaration: Declaration, data: Path, patience: Patience) -> str:
@@ -41,6 +41,8 @@ def _obtain(declaration: Declaration, data: Path, patience: Patience) -> str:
         require(target, declaration)
         clear_part(target)
         return f"{target} is in place"
+    if target.is_symlink() or target.exists():
+        raise InputError(f"{target} is no file, or a link that leads nowhere; remove it or put the right file there")
     answers = []
     for source in (_from_mirror, _from_archive, _from_addresses):
         said, answer = source(declaration, data, patience)
@@ -161,22 +163,22 @@ def _candidates(declaration: Declaration, mirror: Path) -> Iterator[Path]:
 
 
 def fetch_folder(declaration: FolderDeclaration, data: Path, patience: Patience | None = None) -> str:
-    """Put a declared folder below the folder ``data``, note it in a record, and say where it came from.
+    """Put a declared folder below the folder ``data`` and say where it came from.
 
     A folder with files that a person put there or changed stays as it is: ``InputError`` says so.
     """
     target = data / declaration.path
+    if status(declaration, data) is Status.FETCHED:
+        return f"{target} is in place"
     with exclusive(_lock(declaration, data)):
-        found = status(declaration, data)
+        found = status(declaration, data)  # another process may have fetched it meanwhile
+        if found is Status.FETCHED:
+            return f"{target} is in place"
         if found is Status.OWN:
             raise InputError(f"{target} holds files that were put there by hand; remove it to have it fetched")
-        if found is Status.FETCHED:
-            said = f"{target} is in place"
-        else:
-            if target.is_symlink():
-                raise InputError(f"{target} is a link, which would be replaced; link data or a folder above it instead")
-            fetch_file(declaration.archive, data, patience)
-            unpack_folder(data / declaration.archive.path, declaration.member, target, declaration.files)
-            said = f"{target} unpacked from {data / declaration.archive.path}"
-        write_record(declaration, data)
-    return said
+        if target.is_symlink():
+            raise InputError(f"{target} is a link, which would be replaced; link data or a folder above it instead")
+        fetch_file(declaration.archive, data, patience)
+        unpack_folder(data / declaration.archive.path, declaration.member, target, declaration.files)
+        note_fetched(declaration, data)
+    return f"{target} unpacked from {data / declaration.archive.path}"

@@ -1,11 +1,15 @@
 """What is known of declared files and folders that lie in the data folder.
 
-A record, ``data/.fetched/<path>.<identity>.json``, says that the file or folder at ``<path>`` was found to be what the
-declaration of that identity asks for, and how it looked then. It holds as long as that has not changed. The files
-themselves may have been put there by a person: nobody but that person replaces or removes them.
+The files may have been put there by a person: nobody but that person replaces or removes them. So
+
+- a rule's output is a *record* of what was found right, how it looked then; it holds as long as that has not changed;
+- a folder that was fetched has a *note* in the data folder, ``.fetched/<path>.<identity>.json``, of the declaration
+  that it came by and how it looked then, which no rule owns: what has no true note is a person's.
 """
 
+import glob
 import json
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -14,45 +18,58 @@ from pth2map.files.atomic import write_json
 from pth2map.files.declaration import Declaration, FolderDeclaration
 from pth2map.files.hashing import folder_state
 
-FOLDER = ".fetched"
-"""Of the records, in the data folder."""
+NOTES = ".fetched"
+"""Of the notes and locks, in the data folder."""
 
 
 class Status(Enum):
     """What lies in the place of a declared folder."""
 
-    ABSENT = "nothing"
+    ABSENT = "nothing but empty folders"
     FETCHED = "what is declared, untouched since"
     OUTDATED = "what an earlier declaration asked for, untouched since"
-    OWN = "files that a person put there or changed"
-
-
-def record_of(declaration: Declaration | FolderDeclaration) -> str:
-    """Path of the record below the data folder."""
-    return f"{FOLDER}/{declaration.path}.{declaration.identity}.json"
-
-
-def write_record(declaration: Declaration | FolderDeclaration, data: Path) -> None:
-    """Write down how the file or folder looks now."""
-    write_json(data / record_of(declaration), _looks(data / declaration.path))
-
-
-def drop_unless_true(declaration: Declaration | FolderDeclaration, data: Path) -> None:
-    """Remove a record of what no longer lies there so."""
-    record = data / record_of(declaration)
-    if record.is_file() and not _is_true(record, data / declaration.path):
-        record.unlink(missing_ok=True)
+    OWN = "what a person put there or changed"
 
 
 def status(declaration: FolderDeclaration, data: Path) -> Status:
     """What lies in the place of a declared folder."""
     folder = data / declaration.path
-    if not any(path.is_file() and not path.name.startswith(".") for path in folder.rglob("*")):
+    if _holds_nothing(folder):
         return Status.ABSENT
-    if _is_true(data / record_of(declaration), folder):
+    if _is_true(_note(declaration, data), folder):
         return Status.FETCHED
-    others = (data / FOLDER / declaration.path).parent.glob(f"{folder.name}.*.json")
-    return Status.OUTDATED if any(_is_true(record, folder) for record in others) else Status.OWN
+    others = _note(declaration, data).parent.glob(f"{glob.escape(folder.name)}.*.json")
+    return Status.OUTDATED if any(_is_true(note, folder) for note in others) else Status.OWN
+
+
+def note_fetched(declaration: FolderDeclaration, data: Path) -> None:
+    """Note that a folder came by this declaration, and how it looks now."""
+    write_json(_note(declaration, data), _looks(data / declaration.path))
+
+
+def write_record(record: Path, declaration: Declaration | FolderDeclaration, data: Path) -> None:
+    """Write down how a file or folder that was found right looks now."""
+    write_json(record, _looks(data / declaration.path))
+
+
+def drop_unless_true(record: Path, declaration: Declaration | FolderDeclaration, data: Path) -> None:
+    """Remove a record of what no longer lies there so."""
+    if record.is_file() and not _is_true(record, data / declaration.path):
+        record.unlink(missing_ok=True)
+
+
+def _note(declaration: FolderDeclaration, data: Path) -> Path:
+    return data / NOTES / f"{declaration.path}.{declaration.identity}.json"
+
+
+def _holds_nothing(folder: Path) -> bool:
+    """Whether there is nothing but empty folders, of which Snakemake makes some; a link is something."""
+    if folder.is_symlink() and not folder.is_dir():
+        return False
+    for place, folders, files in os.walk(folder):
+        if files or any(Path(place, name).is_symlink() for name in folders):
+            return False
+    return True
 
 
 def _looks(path: Path) -> dict[str, Any]:
