@@ -64,11 +64,16 @@ def _reference(detections: Detections, ground_truth: GroundTruth) -> dict[str, f
     return {subset: ap for subset, (ap, _) in reference_evaluate(detections, ground_truth, 0.5).items()}
 
 
+def golden() -> Path:
+    """The folder of golden values; ends the program when there is none."""
+    folder = os.environ.get("PTH2MAP_GOLDEN")
+    if not folder:
+        raise SystemExit("error: set PTH2MAP_GOLDEN to the folder of golden values, or leave this one out")
+    return Path(folder)
+
+
 def _published_detections(images: int | None) -> Detections:
-    golden = os.environ.get("PTH2MAP_GOLDEN")
-    if not golden:
-        raise SystemExit("error: set PTH2MAP_GOLDEN to the folder of golden values")
-    with np.load(Path(golden) / "widerface_eval/thflgg133/arrays.npz") as arrays:
+    with np.load(golden() / "widerface_eval/thflgg133/arrays.npz") as arrays:
         counts = arrays["counts"].astype(np.int64)[:images]
         rows = int(counts.sum())
         names = tuple(arrays["names"].tolist())[:images]

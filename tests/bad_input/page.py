@@ -27,9 +27,10 @@ HEAD = """\
 
 A command that cannot go on writes one sentence that begins with `error:`, ends with status 2 and leaves what lay under
 its outputs as it was. In a run of Snakemake that sentence is in the log of the job, and Snakemake prints the log with
-its path (`logs/<model>/<engine>/<variant>/...`); what is wrong with the config or a target is said before any job, in a
-`WorkflowError` or `InputError`, under which Snakemake may put a traceback. Mend the input and give the same command
-again: what is done stays done, and only what depends on the mended input is made anew.
+its path (`logs/<model>/<engine>/<variant>/...`); it removes the outputs of a job before it starts it. What is wrong
+with the config or a target is said before any job, in a `WorkflowError` or `InputError`, under which Snakemake may put
+a traceback. Mend the input and give the same command again: what is done stays done, and only what depends on the
+mended input is made anew.
 
 Each row was produced by a test that ran the case (`tests/bad_input`), `<folder>` standing for where and `...` for what
 may be chosen; where it says *works*, the input is merely odd. `make docs` writes this page.

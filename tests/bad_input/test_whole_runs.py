@@ -57,8 +57,11 @@ def made() -> Path:
     return folder
 
 
-def stopped(folder: Path, spoil: Callable[[Path], None]) -> str:
-    """What a second run says once something was spoilt; the result of the first stays as it is."""
+def stopped(folder: Path, spoil: Callable[[Path], None], remedy: Callable[[Path], None] | None = None) -> str:
+    """What a second run says once something was spoilt; the result of the first stays as it is.
+
+    With a ``remedy`` the run after it makes that result again instead.
+    """
     shutil.copytree(made(), folder, dirs_exist_ok=True, symlinks=True)
     spoil(folder)
     results = tree(folder / "results")
@@ -66,7 +69,10 @@ def stopped(folder: Path, spoil: Callable[[Path], None]) -> str:
     assert said.status != 0, said.text
     changed = {name for name, content in tree(folder / "results").items() if results.get(name) not in (content, None)}
     assert not changed
-    assert (folder / TARGET).is_file()
+    if remedy:
+        remedy(folder)
+        assert snakemake(folder, "--configfile", "mine.yaml", "--", TARGET).status == 0
+    assert (folder / TARGET).read_bytes() == (made() / TARGET).read_bytes()
     return of_the_job(said.text)
 
 
@@ -124,10 +130,16 @@ def image(folder: Path) -> str:
 
 @AREA.case("weights that were spoilt after a first run", "Put the right ones there; the result is still there.")
 def weights(folder: Path) -> str:
-    return stopped(folder, lambda f: (f / "formula.pth").write_bytes(b"<html>Sign in</html>"))
+    said = stopped(folder, lambda f: (f / "formula.pth").write_bytes(b"<html>Sign in</html>"))
+    errors = {line for line in said.splitlines() if line.startswith("error: ")}
+    assert len(errors) == 1, "of the export or of the network in PyTorch, or of both"
+    return errors.pop()
 
 
-@AREA.case("a graph that was replaced after a first run", "Remove it: Snakemake exports it anew.")
+@AREA.case(
+    "a graph that was replaced after a first run",
+    "Remove it; what needs it exports it anew, and the result is still there.",
+)
 def graph(folder: Path) -> str:
     def replace(f: Path) -> None:
         path = f / "results/retinaface/export/64/model.onnx"
@@ -137,13 +149,20 @@ def graph(folder: Path) -> str:
     return stopped(folder, replace)
 
 
-@AREA.case("a shard in `scratch/` that was spoilt after a first run", "Remove the file that is named, and run again.")
+@AREA.case(
+    "a shard in `scratch/` that was spoilt after a first run",
+    "Remove the file that is named, and run again: it is made again, and the results with it.",
+)
 def shard(folder: Path) -> str:
     def spoil(f: Path) -> None:
         (path,) = (f / "scratch/retinaface").rglob("detections.npz")
         path.write_bytes(path.read_bytes()[:500])
 
-    said = stopped(folder, spoil)
+    def remove(f: Path) -> None:
+        (path,) = (f / "scratch/retinaface").rglob("detections.npz")
+        path.unlink()
+
+    said = stopped(folder, spoil, remove)
     return re.sub(r"/[0-9a-f]{12}/", "/<state>/", said)
 
 

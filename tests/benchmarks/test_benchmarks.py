@@ -54,7 +54,7 @@ def test_overhead_has_every_job(workspace):
     run, stream = (figure.median for figure in result.figures if figure.name in ("run", "stream"))
     assert result.figures[0].median == run - stream
     jobs = {name.split("/")[-1] for name, *_ in result.tables[0].rows}
-    assert {"onnx", "gather", "score", "stream-1-of-1"} <= jobs
+    assert {"onnx", "score", "stream-1-of-1"} <= jobs
 
 
 def test_evaluator(mirror, golden):

@@ -102,4 +102,4 @@ def test_a_folder_that_a_person_put_there_is_not_fetched(points, monkeypatch, tm
     (folder / "0--Parade").mkdir()
     assert len(points.image_evidence("widerface")) == 1, "empty folders are none"
     (folder / "0--Parade/0_Parade_1.jpg").touch()
-    assert points.image_evidence("widerface") == []
+    assert Points(points.config).image_evidence("widerface") == []

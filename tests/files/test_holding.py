@@ -160,6 +160,7 @@ def test_the_command_that_this_process_was_started_by_is_no_other_snakemake(run_
     [
         ("--cores 2 -- results/retinaface/map.txt", True),
         ("-c 2 --configfile a.yaml -k all", True),
+        ("-sSnakefile -dworkin", True),
         ("-n", False),
         ("-np all", False),
         ("--dry-run", False),

@@ -211,7 +211,7 @@ SCORED = {"score_point": 1, "plot_curves": 1, "report_headline": 1}
     [
         (
             "{models: {retinaface: {recipe: {decode: {nms_threshold: 0.3}}}}}",
-            {"stream_onnxruntime": 3, "gather_detections": 1, **SCORED},
+            {"stream_onnxruntime": 3, **SCORED},
         ),
         (
             "{models: {retinaface: {recipe: {preprocess: {pad_value: 1}}}}}",
@@ -219,7 +219,6 @@ SCORED = {"score_point": 1, "plot_curves": 1, "report_headline": 1}
                 "run_network": 1,
                 "check_export": 1,
                 "stream_onnxruntime": 3,
-                "gather_detections": 1,
                 **SCORED,
             },
         ),
@@ -247,6 +246,5 @@ def test_the_file_route_reruns_just_its_decode(smoke, mirror, tmp_path):
         "prepare_shard": 3,
         "infer_onnxruntime": 3,
         "decode_shard": 3,
-        "gather_detections": 1,
         "score_point": 1,
     }

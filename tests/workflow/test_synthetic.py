@@ -1,6 +1,7 @@
 """The whole workflow on five images of noise and made-up weights: no real data needed."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -62,6 +63,24 @@ def test_the_result_is_stamped(folder):
     assert result["variant"] == "320-fp32-b4"
     assert result["full_dataset"] is False
     assert "5 images of a folder that is not the published set of 3,226" in result["protocol"]
+
+
+@pytest.mark.parametrize("lost", ["map.json", "detections", "precision_recall.png"])
+def test_results_that_were_lost_behind_a_headline_are_made_again(folder, lost):
+    call = ("--configfile", "overlay.yaml", "--", "results/retinaface/map.txt")
+    run_snakemake(ROOT, folder, *call)
+    headline = (folder / "results/retinaface/map.json").read_bytes()
+    path = folder / "results/retinaface/onnxruntime/320-fp32-b4" / lost
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    run = run_snakemake(ROOT, folder, *call)
+    assert run.status == 0, run.output
+    assert path.exists()
+    assert (folder / "results/retinaface/map.json").read_bytes() == headline
+    run_snakemake(ROOT, folder, *call)
+    assert "Nothing to be done" in run_snakemake(ROOT, folder, *call).output
 
 
 CHANGE = "{models: {retinaface: {recipe: {decode: {nms_threshold: 0.2}}}}}"

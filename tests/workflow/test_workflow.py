@@ -129,7 +129,7 @@ def project(mirror, tmp_path_factory) -> Path:
 
 
 SCORE = {"score_point": 1, "plot_curves": 1, "report_headline": 1}
-DETECT = {"stream_onnxruntime": 2, "gather_detections": 1, **SCORE}
+DETECT = {"stream_onnxruntime": 2, **SCORE}
 CHECK = {"check_export": 1, **DETECT}
 
 

@@ -288,7 +288,17 @@ def headline_of(wildcards):
         "text": f"{folder}/map.txt",
         "json": f"{folder}/map.json",
         "picture": f"{folder}/precision_recall.png",
+        "detections": f"{folder}/detections/detections.npz",
+        "texts": f"{folder}/detections/text",
     }
+
+
+def presence_of_headline(wildcards):
+    """Whether all that a headline is of lies behind it, for ``params:``. Snakemake would not miss what a failed or
+    killed job has removed there, as long as the headline itself is in place."""
+    stands = Path(f"results/{wildcards.model}/map.json").exists()
+    behind = all(Path(path).exists() for path in headline_of(wildcards).values())
+    return "gone" if stands and not behind else "there"
 
 
 # A dataset: wildcard dataset.

@@ -1,5 +1,5 @@
-# decode: output files become detections (engines with `route: files`); the shards of a point become one set.
-# Makes: scratch/.../<state>/<shard>/detections.npz, results/<model>/<engine>/<variant>/detections/.
+# decode: output files become detections (engines with `route: files`).
+# Makes: scratch/.../<state>/<shard>/detections.npz.
 
 
 rule decode_shard:
@@ -29,27 +29,3 @@ rule decode_shard:
         "python {input.script:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
         " --size {params.size} --inputs {input.inputs:q} --outputs {input.outputs:q}"
         " --detections {output.detections:q} 2> {log:q}"
-
-
-rule gather_detections:
-    """Put the shards' detections together and write the official result texts."""
-    input:
-        script=script("gather"),
-        index=index_of,
-        shards=of_every_shard("detections.npz"),
-    output:
-        detections="results/{model}/{engine}/{variant}/detections/detections.npz",
-        texts=directory("results/{model}/{engine}/{variant}/detections/text"),
-    log:
-        "logs/{model}/{engine}/{variant}/gather.log",
-    benchmark:
-        "logs/{model}/{engine}/{variant}/gather.benchmark.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        state=state("gather"),
-    message:
-        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: gather the shards"
-    shell:
-        "python {input.script:q} --index {input.index:q} --shards {input.shards:q}"
-        " --detections {output.detections:q} --texts {output.texts:q} 2> {log:q}"

@@ -1,17 +1,22 @@
-# score: detections against ground truth, with the protocol in words and where everything came from.
+# score: the shards' detections become one set, which is held against the ground truth, with the protocol in words and
+# where everything came from. All results of a point are outputs of one rule: Snakemake removes outputs before a job, and
+# of a job that fails or is killed it would not make again what lies behind a result that is still there.
 # Makes: results/<model>/<engine>/<variant>/{map.txt,map.json,provenance.json,...}, results/<model>/{map.txt,map.json}.
 
 
 rule score_point:
-    """Score one point and say what was scored, how, and with what."""
+    """Put the shards of a point together, score them, and say what was scored, how, and with what."""
     input:
         script=script("score_point"),
+        gather=script("gather"),
         index=index_of,
         ground_truth=ground_truth_of,
         parity=parity_of,
-        detections="results/{model}/{engine}/{variant}/detections/detections.npz",
+        shards=of_every_shard("detections.npz"),
         runs=of_every_shard("run.json"),
     output:
+        detections="results/{model}/{engine}/{variant}/detections/detections.npz",
+        texts=directory("results/{model}/{engine}/{variant}/detections/text"),
         text="results/{model}/{engine}/{variant}/map.txt",
         json="results/{model}/{engine}/{variant}/map.json",
         provenance="results/{model}/{engine}/{variant}/provenance.json",
@@ -33,13 +38,15 @@ rule score_point:
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: score"
     shell:
-        "python {input.script:q} --model {wildcards.model} --network {params.network} --engine {wildcards.engine}"
+        "(python {input.gather:q} --index {input.index:q} --shards {input.shards:q}"
+        " --detections {output.detections:q} --texts {output.texts:q}"
+        " && python {input.script:q} --model {wildcards.model} --network {params.network} --engine {wildcards.engine}"
         " --variant {wildcards.variant} --recipe {params.recipe:q} --size {params.size} --leaf {params.leaf:q}"
         " --leaf-hash {params.leaf_hash} --code {params.code} --index {input.index:q}"
-        " --ground-truth {input.ground_truth:q} --parity {input.parity:q} --detections {input.detections:q}"
+        " --ground-truth {input.ground_truth:q} --parity {input.parity:q} --detections {output.detections:q}"
         " --runs {input.runs:q}"
         " --text {output.text:q} --json {output.json:q} --provenance {output.provenance:q}"
-        " --curves {output.curves:q} 2> {log:q}"
+        " --curves {output.curves:q}) 2> {log:q}"
 
 
 rule plot_curves:
@@ -80,6 +87,7 @@ rule report_headline:
         ENVIRONMENT
     params:
         state=state_of_model("headline"),
+        presence=presence_of_headline,
     message:
         "{wildcards.model}: the headline result"
     shell:

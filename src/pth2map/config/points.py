@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -134,6 +134,7 @@ class Points:
         declaration = FolderDeclaration(found.path, archive, found.member, found.files)
         return None if status(declaration, DATA) is Status.OWN else declaration
 
+    @cache  # noqa: B019  (one object a run; rules ask again and again)
     def evidence(self, path: str) -> str:
         """The file that a rule waits for so that it can use ``path``: of a declared file its record, else ``path``.
 
@@ -146,11 +147,13 @@ class Points:
         check_obtainable(declaration, DATA)
         return _true_record(declaration)
 
+    @cache  # noqa: B019
     def image_evidence(self, dataset: str) -> list[str]:
         """The record of the images of a dataset, if they are declared; nothing of a person's own."""
         declaration = self.declared_folder(self.image_files(dataset))
         return [_true_record(declaration)] if declaration else []
 
+    @cache  # noqa: B019
     def weights_content(self, model: str) -> Any:
         """What tells the checkpoint of a block from any other: its hashes, or of the user's own its size and time."""
         weights = self.model(model).weights

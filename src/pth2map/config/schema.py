@@ -118,7 +118,10 @@ class TorchScriptEngine(Section):
     kind: Literal["torchscript"] = Field(description="rules of `workflow/rules/engines/torchscript.smk`")
     route: Literal["stream", "files"] = Field(default="stream", description="as of `onnxruntime`")
     threads: PositiveInt = Field(default=1, description="threads of one job")
-    freeze: bool = Field(default=False, description="fold the weights in: faster, the last digits differ")
+    freeze: bool = Field(
+        default=False,
+        description="fold the weights in: faster, the last digits differ from those of the graph that was checked",
+    )
 
 
 Engine = Annotated[OnnxRuntimeEngine | TorchScriptEngine, Field(discriminator="kind")]

@@ -22,7 +22,7 @@ Image.MAX_IMAGE_PIXELS = None  # it reads headers alone here, and the limit is o
 cv2.setNumThreads(1)  # several jobs share the cores; its threads cost more than they give beside each other
 
 _JPEG, _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xd8", 0xDA, b"\xff\xd9"
-_ORIENTATION, _TURNED = 0x0112, range(5, 9)  # EXIF: orientations 5 to 8 lie on their side
+_ORIENTATION = 0x0112  # EXIF
 _NOT_ENOUGH_MEMORY = -4  # OpenCV's status
 _DAMAGED = "cannot be decoded, it is truncated or damaged; fetch it again"
 MOST_PIXELS = 1 << 27
@@ -50,7 +50,7 @@ def inspect_image(path: Path) -> ImageFacts:
     """
     content = _read(path)
     _check_complete(content, path)
-    width, height = _size(content, path)
+    width, height, plain = _size(content, path)
     with _caught_messages() as messages:
         # At an eighth of the size every byte of a JPEG is still decoded, in two fifths of the time.
         decoded = _decode(content, cv2.IMREAD_REDUCED_GRAYSCALE_8)
@@ -58,6 +58,8 @@ def inspect_image(path: Path) -> ImageFacts:
         said = messages.read().decode(errors="replace").splitlines()
     if decoded is None:
         raise InputError(f"{path}: {_DAMAGED}")
+    if not plain or decoded.shape != (-(-height // 8), -(-width // 8)):  # readers do not agree on every orientation
+        height, width = read_image(path).shape[:2]
     return ImageFacts(width, height, sha256(content).hexdigest(), next(filter(_of_corrupt_bytes, said), None))
 
 
@@ -84,8 +86,8 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _size(content: bytes, path: Path) -> tuple[int, int]:
-    """Width and height as the header has them, after EXIF rotation."""
+def _size(content: bytes, path: Path) -> tuple[int, int, bool]:
+    """Width and height as the header has them, and whether it speaks of no other orientation."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on odd metadata
@@ -96,12 +98,12 @@ def _size(content: bytes, path: Path) -> tuple[int, int]:
                         f"{path}: {width}×{height} pixels, expected at most {MOST_PIXELS:,} in all; scale it down with "
                         "its faces, or leave it out by a subset"
                     )
-                turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
+                plain = image.getexif().get(_ORIENTATION, 1) == 1
     except UnidentifiedImageError:
         raise InputError(f"{path}: not an image ({looks_like(content[:64])})") from None
     except (OSError, SyntaxError):
         raise InputError(f"{path}: {_DAMAGED}") from None
-    return (height, width) if turned else (width, height)
+    return width, height, plain
 
 
 def _of_corrupt_bytes(line: str) -> bool:

@@ -67,7 +67,7 @@ class Parity:
 
     def check(self, tolerance: float) -> None:
         """Raises ``InputError`` naming the outputs with an absolute difference above ``tolerance``."""
-        worst = {name: parity.max_abs for name, parity in self.outputs.items() if parity.max_abs > tolerance}
+        worst = {name: parity.max_abs for name, parity in self.outputs.items() if not parity.max_abs <= tolerance}
         if worst:
             found = ", ".join(f"{name} by {difference:.3g}" for name, difference in worst.items())
             raise InputError(

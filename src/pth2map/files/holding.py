@@ -25,7 +25,7 @@ RUN = "PTH2MAP_RUN"
 
 _SECONDS_TO_END = 5.0
 _ONLY_LOOKS = re.compile(
-    r"-[a-zA-Z]*n[a-zA-Z]*|-[SDl]"
+    r"-[pkqFrfi]*n[pkqFrfi]*|-[SDl]"
     r"|--(dry-?run|(detailed-)?summary|lint|unlock|report|list.*|dag|rulegraph|filegraph|d3dag|archive)(=.*)?"
 )
 _held: dict[Path, IO[str]] = {}
