@@ -674,8 +674,9 @@ def test_progress_counts_megabytes_of_the_whole_file(server, target, capsys, mon
 # Several processes
 
 PROGRAM = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
 from pth2map.files.declaration import Declaration
 from pth2map.files.download import Patience, download
 print(download(Declaration(**json.loads(sys.argv[1])), Path(sys.argv[2]), Patience(read_s=60)))

@@ -136,7 +136,7 @@ CHECK = {"check_export": 1, **DETECT}
 @pytest.mark.parametrize(
     ("file", "old", "new", "rerun"),
     [
-        ("geometry/boxes.py", "iou <= iou_threshold", "iou < iou_threshold", DETECT),
+        ("geometry/boxes.py", "<= iou_threshold", "< iou_threshold", DETECT),
         ("engines/onnxruntime.py", "inter_op_num_threads = 1", "inter_op_num_threads = 2", CHECK),
         ("evaluation/widerface.py", "return float(np.sum(", "return 1.0 * float(np.sum(", SCORE),
         ("plots/precision_recall.py", "dpi=150", "dpi=100", {"plot_curves": 1, "report_headline": 1}),
