@@ -1,0 +1,127 @@
+"""Files of the RetinaFace route on a Vastai card: what its runner ``vamp`` reads and writes.
+
+Inputs: ``<stem>.npz``, the image as it is (uint8 ``(3, h, w)`` RGB) under the one key ``input_0``: the card letterboxes
+by itself. A datalist names them, one absolute path a line. Outputs: ``output_%06d.npz`` with the keys ``output_0`` to
+``output_2``, numbered from 0 by the line of the datalist. Names carry the stem alone, so stems must be distinct.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from pth2map.files.arrays import read_npz
+from pth2map.files.atomic import write_text
+from pth2map.files.errors import InputError, some
+from pth2map.recipes.card_decode import OUTPUTS
+
+
+def input_file(folder: Path, name: str) -> Path:
+    """Where the input of image ``name`` (``event/stem``) lies."""
+    return folder / f"{PurePosixPath(name).name}.npz"
+
+
+def output_file(folder: Path, line: int) -> Path:
+    """Where the outputs of the image in line ``line`` of the datalist lie, the first line being 0."""
+    return folder / f"output_{line:06d}.npz"
+
+
+def write_card_input(folder: Path, name: str, image: np.ndarray) -> None:
+    """Write the input of image ``name`` (``event/stem``), ``image`` ``(h, w, 3)`` uint8 BGR in its original size.
+
+    The bytes are those of ``numpy.savez``: not compressed, C order, no time of day; equal images give equal bytes.
+    Raises ``InputError`` for pixels of another shape or dtype.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise InputError(f"{name}: pixels are {image.dtype} {image.shape}, expected uint8 (h, w, 3)")
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        input_file(folder, name),
+        allow_pickle=False,
+        input_0=np.ascontiguousarray(image[:, :, ::-1].transpose(2, 0, 1)),
+    )
+
+
+def write_datalist(path: Path, folder: Path, names: Sequence[str]) -> None:
+    """Write the list of the inputs in ``folder`` of the images ``names`` (``event/stem``), in that order.
+
+    Links in the path are kept as they are. Raises ``InputError`` when two images share a stem.
+    """
+    _by_stem(names)
+    lines = [str(input_file(folder.absolute(), name)) for name in names]
+    if any(len(line.splitlines()) > 1 for line in lines):
+        raise InputError(f"{path}: a path in it holds a line end; move the inputs to another folder")
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> dict[str, list[np.ndarray]]:
+    """The three outputs of each image of ``names`` (``event/stem``), in that order, by the image's name.
+
+    Which file is whose says the datalist that the runner was given; shapes are left to the decode.
+
+    Raises ``InputError`` when the datalist does not list exactly these images once each, when there is not exactly one
+    output file for each of its lines (of other files only ``.npz`` are minded), or when a file cannot be read or lacks
+    an output.
+    """
+    name_of = _by_stem(names)
+    stems = _listed_stems(datalist)
+    unknown = [stem for stem in stems if stem not in name_of]
+    missing = [name_of[stem] for stem in name_of.keys() - set(stems)]
+    if unknown or missing:
+        what = [f"lists {some(unknown)}, not among the images asked for"] if unknown else []
+        what += [f"does not list {some(sorted(missing))}"] if missing else []
+        raise InputError(f"{datalist}: {' and '.join(what)}; make the inputs again")
+
+    expected = {output_file(folder, line): name_of[stem] for line, stem in enumerate(stems)}
+    found = set(folder.glob("*.npz"))
+    absent = [f"{path.name} ({name})" for path, name in expected.items() if path not in found]
+    surplus = sorted(path.name for path in found - set(expected))
+    if absent or surplus:
+        what = [f"lacks {some(absent)}"] if absent else []
+        what += [f"holds {some(surplus)} of no line"] if surplus else []
+        raise InputError(
+            f"{folder}: {' and '.join(what)}; expected one output file for each of the {len(stems)} lines of "
+            f"{datalist}. Empty the folder and run the card again"
+        )
+    outputs = {name: _outputs(path) for path, name in expected.items()}
+    return {name: outputs[name] for name in names}
+
+
+def _outputs(path: Path) -> list[np.ndarray]:
+    arrays = read_npz(path, tuple(OUTPUTS))
+    return [arrays[key] for key in OUTPUTS]
+
+
+def _listed_stems(datalist: Path) -> list[str]:
+    try:
+        lines = datalist.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"{datalist}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{datalist}: not a text file") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith(".npz"):
+            raise InputError(f"{datalist}, line {number}: found {line!r}, expected the path of an .npz file")
+    stems = [PurePosixPath(line).name.removesuffix(".npz") for line in lines]
+    repeated = [stem for stem, times in Counter(stems).items() if times > 1]
+    if repeated:
+        raise InputError(f"{datalist}: lists {some(repeated)} more than once; each image comes once")
+    return stems
+
+
+def _by_stem(names: Sequence[str]) -> dict[str, str]:
+    """Stem → name of each image. Raises ``InputError`` when two share a stem."""
+    name_of: dict[str, str] = {}
+    clashes = []
+    for name in names:
+        stem = PurePosixPath(name).name
+        if stem in name_of:
+            clashes.append(f"{name_of[stem]} and {name}")
+        name_of[stem] = name
+    if clashes:
+        raise InputError(
+            f"images share a file name, which the card's files cannot tell apart: {some(clashes)}; leave one of each "
+            "out by a subset"
+        )
+    return name_of
