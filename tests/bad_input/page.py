@@ -13,6 +13,7 @@ from tests.bad_input.case import ROOT, Area, Case, Unavailable, produce, row
 PAGE = ROOT / "docs/troubleshooting.md"
 MODULES = (
     "config",
+    "fetching",
     "dataset_images",
     "ground_truth",
     "weights",

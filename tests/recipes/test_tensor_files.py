@@ -3,7 +3,7 @@ import pytest
 
 from pth2map.files.errors import InputError
 from pth2map.geometry.placement import Placement
-from pth2map.recipes.tensor_files import check_stems, read_input, read_outputs, read_scale, write_input, write_outputs
+from pth2map.recipes.tensor_files import names_by_stem, read_input, read_outputs, read_scale, write_input, write_outputs
 
 NAMES = ("loc", "conf", "landms")
 SHAPES = {"loc": (6, 4), "conf": (6, 2), "landms": (6, 10)}
@@ -54,6 +54,6 @@ def test_a_damaged_input_is_named(tmp_path):
 
 
 def test_images_that_share_a_file_name_are_refused():
-    check_stems(["a/1", "a/2", "b/3"])
+    names_by_stem(["a/1", "a/2", "b/3"])
     with pytest.raises(InputError, match="a/1 and b/1"):
-        check_stems(["a/1", "a/2", "b/1"])
+        names_by_stem(["a/1", "a/2", "b/1"])

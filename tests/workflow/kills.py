@@ -35,7 +35,6 @@ tensor_shards: 1
 """
 TARGETS = ("results/retinaface/map.json", "results/retinaface/onnxruntime_files/1000-fp32-b1/map.json")
 WAYS = ("group", "snakemake alone")
-EXPECTED = {-signal.SIGKILL, 0}
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def stream(
 
 def prepare(index: DatasetIndex, images: Sequence[IndexedImage], preprocess: Preprocess, folder: Path) -> None:
     """Write the tensor file of each image, and what undoes its geometry."""
-    tensor_files.check_stems(index.names)
+    tensor_files.names_by_stem(index.names)
     for image in track(images, "prepare"):
         tensor_files.write_input(folder, image.name, *_preprocess(index, image, preprocess))
 

@@ -1,13 +1,12 @@
 """What a file or folder from elsewhere must be, and where it comes from."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from pth2map.files.errors import InputError
-from pth2map.files.hashing import hash_json
+from pth2map.files.hashing import hash_file, hash_json
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,7 @@ def mismatch(path: Path, declaration: Declaration) -> str | None:
     if declaration.size is not None and size != declaration.size:
         return f"{size} bytes instead of {declaration.size}"
     for algorithm, expected in declaration.hashes.items():
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, algorithm).hexdigest()
+        found = hash_file(path, algorithm)
         if found != expected:
             return f"its {algorithm} begins {found[:12]} instead of {expected[:12]}"
     return None

@@ -15,6 +15,7 @@ from pth2map.files.arrays import read_npz
 from pth2map.files.atomic import write_text
 from pth2map.files.errors import InputError, some
 from pth2map.recipes.card_decode import OUTPUTS
+from pth2map.recipes.tensor_files import names_by_stem
 
 
 def input_file(folder: Path, name: str) -> Path:
@@ -48,7 +49,7 @@ def write_datalist(path: Path, folder: Path, names: Sequence[str]) -> None:
 
     Links in the path are kept as they are. Raises ``InputError`` when two images share a stem.
     """
-    _by_stem(names)
+    names_by_stem(names)
     lines = [str(input_file(folder.absolute(), name)) for name in names]
     if any(len(line.splitlines()) > 1 for line in lines):
         raise InputError(f"{path}: a path in it holds a line end; move the inputs to another folder")
@@ -64,7 +65,7 @@ def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> dic
     output file for each of its lines (of other files only ``.npz`` are minded), or when a file cannot be read or lacks
     an output.
     """
-    name_of = _by_stem(names)
+    name_of = names_by_stem(names)
     stems = _listed_stems(datalist)
     unknown = [stem for stem in stems if stem not in name_of]
     missing = [name_of[stem] for stem in name_of.keys() - set(stems)]
@@ -108,20 +109,3 @@ def _listed_stems(datalist: Path) -> list[str]:
     if repeated:
         raise InputError(f"{datalist}: lists {some(repeated)} more than once; each image comes once")
     return stems
-
-
-def _by_stem(names: Sequence[str]) -> dict[str, str]:
-    """Stem → name of each image. Raises ``InputError`` when two share a stem."""
-    name_of: dict[str, str] = {}
-    clashes = []
-    for name in names:
-        stem = PurePosixPath(name).name
-        if stem in name_of:
-            clashes.append(f"{name_of[stem]} and {name}")
-        name_of[stem] = name
-    if clashes:
-        raise InputError(
-            f"images share a file name, which the card's files cannot tell apart: {some(clashes)}; leave one of each "
-            "out by a subset"
-        )
-    return name_of

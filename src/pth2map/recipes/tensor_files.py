@@ -16,19 +16,21 @@ from pth2map.geometry.placement import Placement
 _OUTPUT_NUMBERS = {"landms": 0, "conf": 1, "loc": 2}
 
 
-def check_stems(names: Sequence[str]) -> None:
-    """Raise ``InputError`` when two images (``event/stem``) share a stem."""
-    seen: dict[str, str] = {}
+def names_by_stem(names: Sequence[str]) -> dict[str, str]:
+    """Stem → name of each image (``event/stem``). Raises ``InputError`` when two share a stem."""
+    name_of: dict[str, str] = {}
     clashes = []
     for name in names:
         stem = PurePosixPath(name).name
-        if stem in seen:
-            clashes.append(f"{seen[stem]} and {name}")
-        seen[stem] = name
+        if stem in name_of:
+            clashes.append(f"{name_of[stem]} and {name}")
+        name_of[stem] = name
     if clashes:
         raise InputError(
-            f"images share a file name, which tensor files cannot tell apart: {some(clashes)}; use route: stream"
+            f"images share a file name, which tensor files cannot tell apart: {some(clashes)}; use route: stream, or "
+            "leave one of each out by a subset"
         )
+    return name_of
 
 
 def write_input(folder: Path, name: str, tensor: np.ndarray, placement: Placement) -> None:
