@@ -12,7 +12,10 @@ import yaml
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "src/pth2map"
 SCRIPTS = sorted(p for p in (ROOT / "workflow/scripts").glob("*.py") if not p.name.startswith("_"))
-LAYERS = ["geometry", "files", "networks", "recipes", "datasets", "evaluation", "engines", "export", "plots", "config"]
+LAYERS = (
+    *("geometry", "files", "networks", "recipes", "datasets", "evaluation"),
+    *("engines", "export", "plots", "tables", "config"),
+)
 
 
 def imported(path: Path) -> set[str]:

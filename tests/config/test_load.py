@@ -31,7 +31,7 @@ DROP = object()
 
 def test_the_shipped_config_is_right():
     config = load()
-    assert list(config.models) == ["retinaface", "retinaface_native"]
+    assert list(config.models) == ["retinaface", "retinaface_native", "retinaface_mnet", "retinaface_r50", "centerface"]
     assert config.models["retinaface"].recipe.decode.nms_threshold == 0.4
 
 
@@ -40,7 +40,7 @@ def test_the_shipped_config_is_right():
     [
         (
             {"modles": {}},
-            "modles: unknown key; did you mean models? allowed: datasets, engines, files, folders, models, "
+            "modles: unknown key; did you mean models? allowed: datasets, drawing, engines, files, folders, models, "
             "tensor_shards",
         ),
         ({"models__retinaface__datset": "x"}, "models.retinaface.datset: unknown key; did you mean dataset?"),
@@ -156,6 +156,51 @@ def test_the_shipped_config_is_right():
         ),
         ({"models__retinaface__variants__batches": [1, 1]}, "models.retinaface.variants: 1000-fp32-b1 comes 2 times"),
         ({"models": None}, "models: found null; expected a block of keys"),
+        (
+            {"models__centerface__variants__sizes": [810], "models__centerface__headline": DROP},
+            "models.centerface.variants.sizes: 810 does not go with recipe.kind: centerface; expected one size for all "
+            "images, multiples of 32",
+        ),
+        (
+            {"models__retinaface_mnet__variants__sizes": ["native"], "models__retinaface_mnet__headline": DROP},
+            "models.retinaface_mnet.variants.sizes: native does not go with recipe.kind: retinaface_letterbox",
+        ),
+        (
+            {"models__retinaface_mnet__recipe__decode__form": "crad"},
+            "models.retinaface_mnet.recipe.decode.form: found 'crad'; did you mean card?",
+        ),
+        (
+            {"models__centerface__recipe__kind": "centreface"},
+            "models.centerface.recipe.kind: found 'centreface'; did you mean centerface?",
+        ),
+        (
+            {"models__centerface__recipe": {}},
+            "models.centerface.recipe.kind: missing",
+        ),
+        (
+            {"models__centerface__scoring": {"iou_thresholds": [0.5, 1.4]}},
+            "models.centerface.scoring.iou_thresholds[1]: found 1.4; expected 1 or less",
+        ),
+        (
+            {"models__centerface__scoring": {"iou_thresholds": [0.5, 0.5]}},
+            "models.centerface.scoring.iou_thresholds: 0.5 comes 2 times",
+        ),
+        (
+            {"models__centerface__weights": {"formula": [["^hm(", 2.0]]}},
+            "models.centerface.weights.formula: '^hm(' is no regular expression",
+        ),
+        (
+            {"models__centerface__weights": {"formla": []}},
+            "models.centerface.weights.formla: unknown key; ",
+        ),
+        (
+            {"models__centerface__variants__batches": [1, 4], "models__centerface__export__dynamic": []},
+            "models.centerface.export.dynamic: batches above 1 need batch to be dynamic",
+        ),
+        (
+            {"models__retinaface_mnet__export__opset": 8},
+            "models.retinaface_mnet.export.opset: found 8; expected 9 or more",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_key_path(changes, sentence):

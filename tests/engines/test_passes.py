@@ -10,8 +10,8 @@ from pth2map.engines.passes import decode_files, infer_files, prepare, stream
 from pth2map.files.errors import InputError
 from pth2map.recipes.recipe import Recipe
 
-NAMES = ("loc", "conf", "landms")
 RECIPE = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "long_side"}}), "64")
+CENTERFACE = Recipe.parse(json.dumps({"kind": "centerface"}), "64")
 NATIVE = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "none"}}), "native")
 
 
@@ -34,6 +34,17 @@ class Session:
         return tuple(np.stack(parts) for parts in zip(*outputs, strict=True))
 
 
+class HeatMaps:
+    """Outputs of CenterFace that tell images apart."""
+
+    def run(self, images):
+        shapes = CENTERFACE.decode().output_shapes(CENTERFACE.preprocess().placement(*images.shape[2:]))
+        return tuple(
+            np.stack([np.resize(np.abs(image).ravel() / 8, shape).astype(np.float32) for image in images])
+            for shape in shapes.values()
+        )
+
+
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
     return index_widerface("widerface", synthetic_wider.make(tmp_path_factory.mktemp("wider") / "root"))[0]
@@ -47,10 +58,10 @@ def test_inputs_of_all_runs_lie_in_the_same_memory(index, tmp_path):
 
     session = Noting()
     stream(index, index.images, RECIPE, session, batch=2)
-    prepare(index, index.images, RECIPE.preprocess(), tmp_path / "in")
+    prepare(index, index.images, RECIPE, tmp_path / "in", tmp_path / "in")
     assert len(set(session.batches[::2])) == 1
     session = Noting()
-    infer_files(index.images, tmp_path / "in", session, NAMES, tmp_path / "out", batch=2)
+    infer_files(index.images, tmp_path / "in", session, RECIPE, tmp_path / "out", batch=2)
     assert len(set(session.batches[::2])) == 1
 
 
@@ -82,11 +93,27 @@ def test_only_images_of_one_size_share_a_batch(index):
     assert session.batches == neighbours
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, NATIVE], ids=["square", "native"])
-def test_tensor_files_give_what_the_stream_gives(index, recipe, tmp_path):
-    expected = stream(index, index.images, recipe, Session(), batch=1)
-    prepare(index, index.images, recipe.preprocess(), tmp_path / "in")
-    infer_files(index.images, tmp_path / "in", Session(), NAMES, tmp_path / "out", batch=2)
+def letterbox(**settings: object) -> Recipe:
+    return Recipe.parse(json.dumps({"kind": "retinaface_letterbox", **settings}), "64")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "session"),
+    [
+        (RECIPE, Session),
+        (NATIVE, Session),
+        (letterbox(), Session),
+        (letterbox(decode={"form": "card", "text": "npz"}, preprocess={"even_sizes": True}), Session),
+        (letterbox(preprocess={"resize": "stretch"}), Session),
+        (CENTERFACE, HeatMaps),
+    ],
+    ids=["square", "native", "letterbox", "card", "stretch", "centerface"],
+)
+def test_tensor_files_give_what_the_stream_gives(index, recipe, session, tmp_path):
+    expected = stream(index, index.images, recipe, session(), batch=1)
+    assert len(expected.scores) > len(index.images)
+    prepare(index, index.images, recipe, tmp_path / "in", tmp_path / "in")
+    infer_files(index.images, tmp_path / "in", session(), recipe, tmp_path / "out", batch=2)
     found = decode_files(index.images, tmp_path / "in", tmp_path / "out", recipe)
     assert found.content_hash() == expected.content_hash()
     np.testing.assert_array_equal(found.extra["corners"], expected.extra["corners"])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from pth2map.datasets.index import DatasetIndex, IndexedImage
@@ -22,7 +24,8 @@ def test_the_text_for_a_person():
         kind="onnxruntime",
         variant="640-fp32-b1",
         index=index(),
-        metrics={"easy": 0.90454321, "medium": 1.0, "hard": None},
+        metrics={0.5: {"easy": 0.90454321, "medium": 1.0, "hard": None}},
+        synthetic=False,
         protocol=["input: x", "evaluator: y"],
         notes=["something"],
         hashes={"weights": "ab", "ground_truth": "cd"},
@@ -30,9 +33,9 @@ def test_the_text_for_a_person():
     assert result.to_text() == (
         "retinaface on onnxruntime, 640-fp32-b1: widerface, 3 images\n"
         "\n"
-        "AP             easy    medium      hard\n"
-        "%             90.45    100.00         -\n"
-        "fraction   0.904543  1.000000         -\n"
+        "AP                      easy    medium      hard\n"
+        "IoU 0.5 %              90.45    100.00         -\n"
+        "IoU 0.5 fraction    0.904543  1.000000         -\n"
         "\n"
         "Protocol\n"
         "  input: x\n"
@@ -49,14 +52,40 @@ def test_the_text_for_a_person():
     assert content["metrics"] == {"easy": 0.90454321, "medium": 1.0, "hard": None}
     assert content["protocol"] == "input: x; evaluator: y"
     assert content["images"] == 3
+    assert content["iou_threshold"] == 0.5
+    assert content["synthetic"] is False
+
+
+def test_every_iou_threshold_is_labelled_and_the_first_is_the_result():
+    metrics = {0.5: {"easy": 0.5, "medium": 0.25}, 0.4: {"easy": 0.625, "medium": None}}
+    names = {"model": "m", "engine": "e", "kind": "k", "variant": "v"}
+    result = Result(**names, index=index(), metrics=metrics, synthetic=True, protocol=[], notes=[], hashes={})
+    assert result.to_text().split("\n\n")[1:3] == [
+        "SYNTHETIC WEIGHTS, made of a formula: these figures say nothing of the model",
+        "AP                      easy    medium\n"
+        "IoU 0.5 %              50.00     25.00\n"
+        "IoU 0.5 fraction    0.500000  0.250000\n"
+        "IoU 0.4 %              62.50         -\n"
+        "IoU 0.4 fraction    0.625000         -",
+    ]
+    content = result.to_json()
+    assert content["metrics"] == {"easy": 0.5, "medium": 0.25}
+    assert content["metrics_at_iou"] == {"0.5": {"easy": 0.5, "medium": 0.25}, "0.4": {"easy": 0.625, "medium": None}}
+    assert content["synthetic"] is True
 
 
 def test_what_may_be_compared_with_published_figures():
     cases = {"full": {"full": True}, "part": {"subset": "the first 3 of 9 images"}, "other": {}}
-    clauses = {case: widerface_clauses(index(**changes), EVALUATION)[0] for case, changes in cases.items()}
+    clauses = {case: widerface_clauses(index(**changes), [EVALUATION])[0] for case, changes in cases.items()}
     assert clauses["full"] == "images: WIDER FACE val, all 3 images of the published ground truth"
     assert clauses["part"].endswith("a subset: the first 3 of 9 images; not comparable with published figures")
     assert "not the published set of 3,226; not comparable" in clauses["other"]
+
+
+def test_the_iou_thresholds_stand_in_the_protocol():
+    assert "AP at IoU 0.5 (sides" in widerface_clauses(index(), [EVALUATION])[1]
+    both = [EVALUATION, replace(EVALUATION, iou_threshold=0.4)]
+    assert "AP at IoU 0.5, and 0.4 beside it, (sides" in widerface_clauses(index(), both)[1]
 
 
 def test_left_out_images_are_noted():

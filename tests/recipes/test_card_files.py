@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from pth2map.files.errors import InputError
-from pth2map.recipes.card_decode import OUTPUTS
-from pth2map.recipes.card_files import input_file, output_file, read_card_outputs, write_card_input, write_datalist
+from pth2map.recipes.card_files import (
+    input_file,
+    output_file,
+    read_card_input,
+    read_card_outputs,
+    write_card_input,
+    write_datalist,
+)
+from pth2map.recipes.card_form import OUTPUTS
 
 NAMES = ("0--Parade/b_1", "1--Riot/a.2", "0--Parade/c_3")
 IMAGE = np.arange(2 * 5 * 3, dtype=np.uint8).reshape(2, 5, 3)
@@ -38,6 +45,14 @@ def test_input_has_the_same_bytes_on_every_day(tmp_path):
     assert (member.filename, member.date_time[0], member.compress_type) == ("input_0.npy", 1980, zipfile.ZIP_STORED)
     content = (tmp_path / "a.npz").read_bytes()
     assert hashlib.sha256(content).hexdigest()[:12] == "8470785c5d74"
+
+
+def test_the_image_comes_back_out_of_its_input(tmp_path):
+    write_card_input(tmp_path, "e/a", IMAGE)
+    np.testing.assert_array_equal(read_card_input(tmp_path, "e/a"), IMAGE, strict=True)
+    np.savez(tmp_path / "a.npz", input_0=IMAGE.astype(np.float32))
+    with pytest.raises(InputError, match=r"a\.npz: holds float32 \(2, 5, 3\), expected uint8 \(3, h, w\)"):
+        read_card_input(tmp_path, "e/a")
 
 
 @pytest.mark.parametrize("image", [IMAGE[..., 0], IMAGE[..., :2], IMAGE.astype(np.float32)])
@@ -84,9 +99,9 @@ def test_outputs_come_by_name_whatever_order_is_asked_for(run):
     (folder / "vamp.log").write_text("other files do not matter")
     for order in ((0, 1, 2), (2, 0, 1)):
         found = read_card_outputs(folder, datalist, [NAMES[line] for line in order])
-        assert list(found) == [NAMES[line] for line in order]
-        assert [int(outputs[0][0, 0, 0]) for outputs in found.values()] == list(order)
-        assert [output.shape for output in found[NAMES[0]]] == [(1, *shape) for shape in OUTPUTS.values()]
+        for line, outputs in zip(order, found, strict=True):
+            assert int(outputs[0][0, 0, 0]) == line
+            assert [output.shape for output in outputs] == [(1, *shape) for shape in OUTPUTS.values()]
 
 
 def test_a_datalist_from_elsewhere(run):
@@ -94,7 +109,7 @@ def test_a_datalist_from_elsewhere(run):
     folder, datalist = run
     datalist.write_bytes(b"/mnt/card/c_3.npz\r\nrelative/a.2.npz\r\nb_1.npz")
     found = read_card_outputs(folder, datalist, NAMES)
-    assert [int(found[name][0][0, 0, 0]) for name in NAMES] == [2, 1, 0]
+    assert [int(outputs[0][0, 0, 0]) for outputs in found] == [2, 1, 0]
 
 
 def test_missing_and_superfluous_outputs_are_named(run):
@@ -146,10 +161,10 @@ def test_files_that_cannot_be_read_are_named(run):
     folder, datalist = run
     np.savez(output_file(folder, 1), output_0=np.zeros(3), output_2=np.zeros(3))
     with pytest.raises(InputError, match=r"output_000001\.npz: no array output_1; it holds output_0, output_2"):
-        read_card_outputs(folder, datalist, NAMES)
+        list(read_card_outputs(folder, datalist, NAMES))
     output_file(folder, 1).write_bytes(output_file(folder, 0).read_bytes()[:5000])
     with pytest.raises(InputError, match=r"output_000001\.npz: not an?"):
-        read_card_outputs(folder, datalist, NAMES)
+        list(read_card_outputs(folder, datalist, NAMES))
     datalist.unlink()
     with pytest.raises(InputError, match=r"list\.txt: No such file"):
         read_card_outputs(folder, datalist, NAMES)

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pth2map.geometry.letterbox import Letterbox
-from pth2map.recipes.card_decode import Decode, card_rows, image_boxes
-from pth2map.recipes.card_text import as_printed, card_text, write_card_text
-from pth2map.recipes.detections import read_texts
-from pth2map.recipes.letterbox_settings import CardDecode
+from pth2map.recipes.card_form import card_rows
+from pth2map.recipes.card_text import as_printed, card_text
+from pth2map.recipes.detections import Detections, read_texts, write_texts
+from pth2map.recipes.letterbox_decode import Decode
+from pth2map.recipes.letterbox_settings import LetterboxDecode
 
 BOXES = np.array([[312, 377.48402948402946, 38, -0.04], [9.600000000000023, -3.25, 1e-7, 0.35]])
 SCORES = np.array([0.9634, 0.5], np.float16)
@@ -46,16 +47,16 @@ rows = st.lists(st.tuples(*[st.floats(-5000, 5000)] * 4, st.floats(0, 1, width=1
 
 @given(rows, st.sampled_from(["vsx", "npz"]))
 def test_printed_values_are_those_that_an_evaluator_reads(tmp_path_factory, rows, form):
-    folder = tmp_path_factory.mktemp("texts")
+    folder = tmp_path_factory.mktemp("texts") / "texts"
     boxes = np.array([row[:4] for row in rows], dtype=np.float64).reshape(-1, 4)
     scores = np.array([row[4] for row in rows], dtype=np.float16)
-    write_card_text(folder, form, "e--f/a_1", boxes, scores)
-    read = read_texts(folder)
     printed, values = as_printed(form, boxes, scores)
-    assert read.names == ("e--f/a_1",)
-    np.testing.assert_array_equal(read.boxes, printed, strict=True)
-    np.testing.assert_array_equal(read.scores, values, strict=True)
-    assert not np.signbit(printed[printed == 0]).any()
+    text = card_text(form, "e--f/a_1", boxes, scores)
+    assert card_text(form, "e--f/a_1", printed, values) == text
+    detections = Detections(("e--f/a_1",), np.array([len(rows)]), printed, values)
+    write_texts(folder, detections, Decode(LetterboxDecode(text=form)).text)
+    assert (folder / "e--f/a_1.txt").read_text() == text
+    assert read_texts(folder).content_hash() == detections.content_hash()
     np.testing.assert_allclose(printed, boxes, rtol=0, atol=0.05000001 if form == "vsx" else 0)
 
 
@@ -65,7 +66,7 @@ def test_lengths_that_differ():
 
 
 @pytest.mark.parametrize(("form", "folder"), [("vsx", "vsx"), ("npz", "npz_decode")])
-def test_text_of_given_rows_equals_the_published_scripts_byte_for_byte(golden, tmp_path, form, folder):
+def test_text_of_given_rows_equals_the_published_scripts_byte_for_byte(golden, form, folder):
     golden = golden / "vastai_postprocess"
     case, arrays = json.loads((golden / "case.json").read_text()), np.load(golden / "arrays.npz")
     sides = ("even_height", "even_width") if form == "vsx" else ("height", "width")
@@ -74,12 +75,11 @@ def test_text_of_given_rows_equals_the_published_scripts_byte_for_byte(golden, t
         name = entry["image"].removeprefix("WIDER_val/images/").removesuffix(".jpg")
         outputs = [arrays[f"img{entry['index']}_output_{number}"] for number in range(3)]
         placement = Letterbox(640, 640, *(entry[side] for side in sides))
-        rows = card_rows(outputs)
-        assert len(rows.scores) == entry["rows"]
-        write_card_text(tmp_path, form, name, image_boxes(form, rows, placement), rows.scores)
-        assert (tmp_path / f"{name}.txt").read_bytes() == (golden / folder / f"{name}.txt").read_bytes()
-
-        found.append(Decode(CardDecode(text=form))(outputs, placement))
+        assert len(card_rows(outputs).scores) == entry["rows"]
+        decode = Decode(LetterboxDecode(form="card", text=form))
+        found.append(decode(outputs, placement))
+        text = decode.text(name, found[-1]["boxes"], found[-1]["scores"])
+        assert text.encode() == (golden / folder / f"{name}.txt").read_bytes()
     read = read_texts(golden / folder)
     assert sorted(read.counts.tolist()) == [0, 37, 300]
     order = np.argsort([entry["image"] for entry in case["images"]])

@@ -11,7 +11,6 @@ from pth2map.files.errors import InputError
 from pth2map.geometry.placement import Placement
 from pth2map.recipes.detections import Detections, write_texts
 from pth2map.recipes.recipe import Recipe
-from pth2map.recipes.tensor_files import write_input
 
 T1 = json.dumps({"kind": "retinaface", "preprocess": {"resize": "long_side"}})
 NATIVE = json.dumps({"kind": "retinaface", "preprocess": {"resize": "none"}})
@@ -22,13 +21,12 @@ def input_file(name: str, golden: Path, mirror: Path) -> Path:
 
 
 def test_tensor_and_files_equal_the_published_script_byte_for_byte(golden, mirror, tmp_path):
-    preprocess = Recipe.parse(T1, "1000").preprocess()
+    files = Recipe.parse(T1, "1000").files()
     case = json.loads((golden / "retinaface_preprocess_1000" / "case.json").read_text())
     for entry in case["images"]:
         image = read_image(input_file(entry["image"], golden, mirror))
         assert hashlib.sha256(image.tobytes()).hexdigest() == entry["decoded_bgr_u8_hwc_sha256"]
-        tensor, placement = preprocess(image)
-        write_input(tmp_path, "event/stem", tensor, placement)
+        files.write_input(tmp_path, "event/stem", image)
         assert (tmp_path / "prep_info/event/stem.bin").read_bytes().hex() == entry["info_bin_hex"]
         written = (tmp_path / "prep/stem.npy").read_bytes()
         assert len(written) == 12_000_128

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
 
-from pth2map.config.files import check_config_files
+from pth2map.config.files import check_config_files, refuse_formulas
 from pth2map.config.load import load_config
 from pth2map.config.points import GRAPHS, Points, format_of
 from pth2map.config.schema import DATA
@@ -27,6 +27,7 @@ from pth2map.files.holding import (
 
 try:
     check_config_files(path for path in workflow.configfiles if Path(path).is_file())
+    refuse_formulas(ROOT / "config" / "config.yaml")
     POINTS = Points(load_config(config, ROOT))
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -220,6 +221,11 @@ def weights_hashes(wildcards):
     return " ".join(hash_options(POINTS.weights_hashes(wildcards.model)))
 
 
+def formula_json(wildcards):
+    """Scale rules of weights that are made of a formula."""
+    return json.dumps(POINTS.formula(wildcards.model))
+
+
 def network_of(wildcards):
     return POINTS.model(wildcards.model).network
 
@@ -230,12 +236,20 @@ def recipe_json(wildcards):
 
 def preprocess_json(wildcards):
     """The recipe without its decode, for stages that only preprocess: a change of the decode does not rerun them."""
-    recipe = POINTS.model(wildcards.model).recipe
-    return json.dumps(recipe.model_dump(mode="json", exclude={"decode"}))
+    return json.dumps(POINTS.recipe_without_decode(wildcards.model))
+
+
+def device_json(wildcards):
+    """The recipe as far as a device knows it."""
+    return json.dumps(POINTS.recipe_before_decode(wildcards.model))
 
 
 def index_of(wildcards):
     return f"scratch/datasets/{POINTS.model(wildcards.model).dataset}/index.json"
+
+
+def score_above(wildcards):
+    return POINTS.config.drawing.score_above
 
 
 def images_of_model(wildcards):
@@ -248,6 +262,11 @@ def ground_truth_of(wildcards):
 
 def opset_of(wildcards):
     return POINTS.model(wildcards.model).export.opset
+
+
+def ir_option(wildcards):
+    newest = POINTS.model(wildcards.model).export.max_ir_version
+    return f"--max-ir-version {newest}" if newest else ""
 
 
 def dynamic_of(wildcards):
@@ -291,6 +310,21 @@ def headline_of(wildcards):
         "detections": f"{folder}/detections/detections.npz",
         "texts": f"{folder}/detections/text",
     }
+
+
+def maps_of_model(wildcards):
+    """Results of every point that a block offers."""
+    return [
+        f"results/{point.model}/{point.engine}/{point.variant}/map.json"
+        for point in POINTS.points(wildcards.model)
+    ]
+
+
+def costs_of_model(wildcards):
+    """What a network costs at every size of a block."""
+    folder = f"results/{wildcards.model}/export"
+    sizes = POINTS.fixed_sizes(wildcards.model)
+    return [f"{folder}/{size}/complexity.json" for size in sizes]
 
 
 def presence_of_headline(wildcards):
@@ -348,11 +382,22 @@ def declaration_of(wildcards, threads):
     return json.dumps(asdict(declared))
 
 
+def models_at_hand():
+    """The models whose files are there or can be fetched; of the others it is said what they wait for."""
+    models = []
+    for model in POINTS.config.models:
+        try:
+            POINTS.files_needed(model)
+            models.append(model)
+        except InputError as error:
+            print(f"left out: {model}: {error}", file=sys.stderr)
+    return models
+
+
+def every_headline(wildcards):
+    return [f"results/{model}/map.txt" for model in models_at_hand()]
+
+
 def everything_declared(wildcards):
     """What the models of the config need from elsewhere."""
-    models = POINTS.config.models
-    wanted = {POINTS.evidence(POINTS.weights_path(model)) for model in models}
-    for dataset in {block.dataset for block in models.values()}:
-        wanted |= set(map(POINTS.evidence, POINTS.ground_truth_files(dataset)))
-        wanted |= set(POINTS.image_evidence(dataset))
-    return sorted(wanted)
+    return sorted({path for m in models_at_hand() for path in POINTS.files_needed(m)})

@@ -1,5 +1,31 @@
 # export: a checkpoint becomes graphs, each checked against PyTorch on real images before anything may use it.
-# Needs: weights, the dataset's index. Makes: results/<model>/export/<size>/model.{onnx,ts}[.parity.json].
+# Needs: weights, the dataset's index.
+# Makes: results/<model>/export/<size>/{model.{onnx,ts}[.parity.json],complexity.json}.
+
+
+rule formula_weights:
+    """Make weights of a formula, for a run without trained ones."""
+    input:
+        script=script("formula_weights"),
+    output:
+        weights="scratch/{model}/formula.pth",
+    log:
+        "logs/{model}/export/formula.log",
+    benchmark:
+        "logs/{model}/export/formula.benchmark.tsv"
+    wildcard_constraints:
+        model=pattern(POINTS.formula_models()),
+    conda:
+        ENVIRONMENT
+    params:
+        network=network_of,
+        rules=formula_json,
+        state=state_of_model("formula"),
+    message:
+        "{wildcards.model}: weights by formula"
+    shell:
+        "python {input.script:q} --network {params.network} --rules {params.rules:q} --weights {output.weights:q}"
+        " 2> {log:q}"
 
 
 rule export_onnx:
@@ -20,13 +46,14 @@ rule export_onnx:
         weights=weights_of,
         hashes=weights_hashes,
         opset=opset_of,
+        ir_version=ir_option,
         dynamic=dynamic_of,
         state=state_of_graph("export", "onnx"),
     message:
         "{wildcards.model}: export to ONNX, size {wildcards.size}"
     shell:
         "python {input.script:q} --network {params.network} --weights {params.weights:q} {params.hashes} --format onnx"
-        " --size {wildcards.size} --opset {params.opset} --dynamic {params.dynamic} --graph {output.graph:q} 2> {log:q}"
+        " --size {wildcards.size} --opset {params.opset} {params.ir_version} --dynamic {params.dynamic} --graph {output.graph:q} 2> {log:q}"
 
 
 rule export_torchscript:
@@ -113,6 +140,29 @@ rule check_export:
         "python {input.script:q} --network {params.network} --kind {params.kind} --graph {input.graph:q}"
         " --reference {input.reference:q} --index {input.index:q} --recipe {params.recipe:q} --size {wildcards.size}"
         " --max-abs {params.max_abs} --parity {output.parity:q} 2> {log:q}"
+
+
+rule measure_complexity:
+    """Count parameters and operations of a network at a size, in its exported graph."""
+    input:
+        script=script("measure_complexity"),
+        graph="results/{model}/export/{size}/model.onnx",
+    output:
+        complexity="results/{model}/export/{size}/complexity.json",
+    log:
+        "logs/{model}/export/{size}/complexity.log",
+    benchmark:
+        "logs/{model}/export/{size}/complexity.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        network=network_of,
+        state=state_of_size("complexity"),
+    message:
+        "{wildcards.model}: count parameters and operations, size {wildcards.size}"
+    shell:
+        "python {input.script:q} --graph {input.graph:q} --network {params.network} --size {wildcards.size}"
+        " --complexity {output.complexity:q} 2> {log:q}"
 
 
 rule collect_parity:

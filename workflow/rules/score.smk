@@ -1,7 +1,8 @@
 # score: the shards' detections become one set, which is held against the ground truth, with the protocol in words and
 # where everything came from. All results of a point are outputs of one rule: Snakemake removes outputs before a job, and
 # of a job that fails or is killed it would not make again what lies behind a result that is still there.
-# Makes: results/<model>/<engine>/<variant>/{map.txt,map.json,provenance.json,...}, results/<model>/{map.txt,map.json}.
+# Makes: results/<model>/<engine>/<variant>/{map.txt,map.json,provenance.json,...}, results/<model>/{map.txt,map.json},
+# and, when asked for, results/<model>/<engine>/<variant>/drawn and results/<model>/all.tsv.
 
 
 rule score_point:
@@ -38,7 +39,8 @@ rule score_point:
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: score"
     shell:
-        "(python {input.gather:q} --index {input.index:q} --shards {input.shards:q}"
+        "(python {input.gather:q} --index {input.index:q} --shards {input.shards:q} --recipe {params.recipe:q}"
+        " --size {params.size}"
         " --detections {output.detections:q} --texts {output.texts:q}"
         " && python {input.script:q} --model {wildcards.model} --network {params.network} --engine {wildcards.engine}"
         " --variant {wildcards.variant} --recipe {params.recipe:q} --size {params.size} --leaf {params.leaf:q}"
@@ -69,6 +71,54 @@ rule plot_curves:
     shell:
         "python {input.script:q} --curves {input.curves:q} --picture {output.picture:q}"
         " --title '{wildcards.model} on {wildcards.engine}, {wildcards.variant}' 2> {log:q}"
+
+
+rule draw_detections:
+    """Draw what a point found on the pictures."""
+    input:
+        script=script("draw_detections"),
+        index=index_of,
+        images=images_of_model,
+        detections="results/{model}/{engine}/{variant}/detections/detections.npz",
+    output:
+        drawn=directory("results/{model}/{engine}/{variant}/drawn"),
+    log:
+        "logs/{model}/{engine}/{variant}/draw.log",
+    benchmark:
+        "logs/{model}/{engine}/{variant}/draw.benchmark.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        score_above=score_above,
+        state=state("draw"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: draw the detections"
+    shell:
+        "python {input.script:q} --index {input.index:q} --detections {input.detections:q}"
+        " --score-above {params.score_above} --drawn {output.drawn:q} 2> {log:q}"
+
+
+rule tabulate_points:
+    """The results of every point of a model as one table, for a program or a spreadsheet."""
+    input:
+        script=script("tabulate_points"),
+        maps=maps_of_model,
+        costs=costs_of_model,
+    output:
+        table="results/{model}/all.tsv",
+    log:
+        "logs/{model}/all.log",
+    benchmark:
+        "logs/{model}/all.benchmark.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        state=state_of_model("all_points"),
+    message:
+        "{wildcards.model}: the results of every point"
+    shell:
+        "python {input.script:q} --maps {input.maps:q} --costs {input.costs:q} --table {output.table:q} 2> {log:q}"
 
 
 rule report_headline:

@@ -19,14 +19,22 @@ def main() -> None:
     parser.add_argument("--size", required=True, help="pixels of a square, WxH or native")
     parser.add_argument("--opset", type=int, default=11, help="ONNX only")
     parser.add_argument("--dynamic", nargs="*", default=[], help="ONNX only: of batch, height, width")
+    parser.add_argument("--max-ir-version", type=int, metavar="N", help="ONNX only: at most this file format")
     parser.add_argument("--graph", required=True, type=Path, help="output")
     args = parser.parse_args()
     hashes = dict(pair.split("=", 1) for pair in args.hash)
     require(args.weights, Declaration(str(args.weights), hashes=hashes))
-    print(
-        export_graph(args.network, args.weights, args.format, args.size, args.graph, args.opset, args.dynamic),
-        file=sys.stderr,
+    said = export_graph(
+        args.network,
+        args.weights,
+        args.format,
+        args.size,
+        args.graph,
+        args.opset,
+        args.dynamic,
+        args.max_ir_version,
     )
+    print(said, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
+from _shard import add_recipe_arguments, recipe_of
 from pth2map.datasets.index import DatasetIndex
 from pth2map.files.command import run
 from pth2map.recipes.detections import concatenate, load_detections, save_detections, write_texts
@@ -11,6 +12,7 @@ from pth2map.recipes.detections import concatenate, load_detections, save_detect
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    add_recipe_arguments(parser)
     parser.add_argument("--index", required=True, type=Path, help="index of the dataset")
     parser.add_argument("--shards", required=True, nargs="+", type=Path, help="detections of each shard (.npz)")
     parser.add_argument("--detections", required=True, type=Path, help="output (.npz)")
@@ -18,7 +20,7 @@ def main() -> None:
     args = parser.parse_args()
     shards = [load_detections(path) for path in args.shards]
     detections = concatenate(shards, DatasetIndex.load(args.index).names, list(map(str, args.shards)))
-    write_texts(args.texts, detections)
+    write_texts(args.texts, detections, recipe_of(args).decode().text)
     save_detections(args.detections, detections)
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     args = parser.parse_args()
     index, images = images_of(args)
     with replacing_folder(args.inputs) as folder:
-        prepare(index, images, recipe_of(args).preprocess(), folder)
+        prepare(index, images, recipe_of(args), folder, args.inputs)
 
 
 if __name__ == "__main__":

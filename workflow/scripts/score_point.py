@@ -43,14 +43,16 @@ def main() -> None:
     leaf = json.loads(args.leaf)
     runs = merge_runs([read_json(path) for path in args.runs])
     parity = read_json(args.parity)
-    scored = evaluate(detections, GroundTruth.load(args.ground_truth))
+    truth = GroundTruth.load(args.ground_truth)
+    scored = [evaluate(detections, truth, iou) for iou in leaf["scoring"]["iou_thresholds"]]
     result = Result(
         model=args.model,
         engine=args.engine,
         kind=leaf["engine"]["kind"],
         variant=args.variant,
         index=index,
-        metrics=scored.metrics,
+        metrics={each.iou_threshold: each.metrics for each in scored},
+        synthetic=leaf["synthetic"],
         protocol=[
             f"network: {args.network}",
             *recipe.preprocess().protocol(),
@@ -58,7 +60,7 @@ def main() -> None:
             engine_clause(runs, leaf["precision"], leaf["batch"]),
             *widerface_clauses(index, scored),
         ],
-        notes=[*dataset_notes(index), *scored.notes],
+        notes=[*dataset_notes(index), *scored[0].notes],
         hashes={
             "weights": parity["weights"]["sha256"],
             "images": index.images_hash,
@@ -75,7 +77,7 @@ def main() -> None:
         "infer": runs,
         "score": describe_run(),
     }
-    write_npz(args.curves, **curve_arrays(scored))
+    write_npz(args.curves, **curve_arrays(scored[0]))
     write_json(args.provenance, provenance)
     write_text(args.text, result.to_text())
     write_json(args.json, result.to_json())

@@ -25,6 +25,21 @@ def check_config_files(paths: Iterable[Path | str]) -> None:
             raise InputError(f"{path}: {some(repeated)}; only the last would count, make one block of them")
 
 
+def refuse_formulas(path: Path) -> None:
+    """Raise ``InputError`` when weights in a config file are made of a formula: that is for overlays alone."""
+    models = (yaml.safe_load(_text(path)) or {}).get("models") or {}
+    made = [
+        f"models.{name}.weights"
+        for name, block in models.items()
+        if isinstance(block, dict) and isinstance(block.get("weights"), dict) and "formula" in block["weights"]
+    ]
+    if made:
+        raise InputError(
+            f"{path}: {some(made)}: found formula; weights made of a formula stand in overlays (--configfile) alone, "
+            "give an entry of files or path: FILE"
+        )
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")

@@ -9,9 +9,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pth2map.config.schema import DATA, FILE, NAME, SIZE, Config, DeclaredFile, DeclaredFolder, Model, OwnWeights
+from pth2map.config.schema import (
+    DATA,
+    FILE,
+    NAME,
+    SIZE,
+    Config,
+    DeclaredFile,
+    DeclaredFolder,
+    FormulaWeights,
+    Model,
+    OwnWeights,
+)
 from pth2map.files.errors import InputError, nearest
 from pth2map.networks.catalogue import NETWORKS
+from pth2map.recipes.catalogue import RECIPES
+from pth2map.recipes.settings import Size
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -136,13 +149,15 @@ def _path(location: tuple[str | int, ...]) -> str:
     parts = list(location)
     if parts[:1] == ["engines"]:
         del parts[2:3]
+    if parts[:1] == ["models"] and parts[2:3] == ["recipe"] and parts[3:4] and parts[3] in RECIPES:
+        del parts[3]
     path = ""
     for part in parts:
         if isinstance(part, int):
             path += f"[{part}]"
         elif part == "[key]":
             path += " (the name)"
-        elif part != "OwnWeights" and not part.startswith("constrained-"):
+        elif part not in ("OwnWeights", "FormulaWeights") and not part.startswith("constrained-"):
             path += f".{part}" if path else part
     return path
 
@@ -271,6 +286,8 @@ def _check_models(config: Config) -> list[str]:
         if isinstance(model.weights, OwnWeights):
             if not Path(model.weights.path).is_file():
                 problems.append(f"{key}.weights.path: {_no_file(model.weights.path)}")
+        elif isinstance(model.weights, FormulaWeights):
+            problems += [f"{key}.weights.formula: {fault}" for fault in _check_patterns(model.weights)]
         elif model.weights not in config.files:
             problems.append(
                 f"{key}.weights: found {model.weights!r}; {nearest(model.weights, sorted(config.files))}, or path: FILE"
@@ -278,7 +295,22 @@ def _check_models(config: Config) -> list[str]:
         for number, engine in enumerate(model.engines):
             if engine not in config.engines:
                 problems.append(f"{key}.engines[{number}]: found {engine!r}; {nearest(engine, sorted(config.engines))}")
+        problems += [
+            f"{key}.scoring.iou_thresholds: {iou:g} comes {n} times"
+            for iou, n in Counter(model.scoring.iou_thresholds).items()
+            if n > 1
+        ]
         problems += [f"{key}.{problem}" for problem in (*_check_points(model, config), *_check_sizes(model))]
+    return problems
+
+
+def _check_patterns(weights: FormulaWeights) -> list[str]:
+    problems = []
+    for pattern, _ in weights.formula:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            problems.append(f"{pattern!r} is no regular expression ({error})")
     return problems
 
 
@@ -311,15 +343,10 @@ def _check_points(model: Model, config: Config) -> list[str]:
 
 
 def _check_sizes(model: Model) -> list[str]:
-    problems = []
-    keeps_size = model.recipe.preprocess.resize == "none"
-    for size in model.variants.sizes:
-        if (size == "native") != keeps_size:
-            problems.append(
-                f"variants.sizes: {size} does not go with recipe.preprocess.resize: {model.recipe.preprocess.resize}"
-            )
-        if isinstance(size, str) and "x" in size:
-            problems.append(f"variants.sizes: {size}; the recipe pads to a square, give one number")
+    problems: list[str] = []
+    for size in map(str, model.variants.sizes):
+        if refusal := model.recipe.preprocess.refusal(Size.parse(size)):
+            problems.append(f"variants.sizes: {size} {refusal}")
     if "native" in model.variants.sizes:
         if not {"height", "width"} <= set(model.export.dynamic):
             problems.append("export.dynamic: size native needs height and width to be dynamic")

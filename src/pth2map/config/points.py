@@ -16,6 +16,7 @@ from pth2map.config.schema import (
     DeclaredFile,
     DeclaredFolder,
     Engine,
+    FormulaWeights,
     Model,
     OwnWeights,
     parse_variant,
@@ -85,11 +86,20 @@ class Points:
             raise InputError(f"model {model} has no variant {variant!r}; {nearest(variant, offered)}")
         return Point(model, engine, variant)
 
+    def points(self, model: str) -> list[Point]:
+        """Every point that a block offers."""
+        block = self.model(model)
+        return [Point(model, engine, variant) for engine in block.engines for variant in block.variants.points()]
+
+    def fixed_sizes(self, model: str) -> list[str]:
+        """The sizes that a block offers, without ``native``, which is none of its own."""
+        return [str(size) for size in self.model(model).variants.sizes if size != "native"]
+
     def headline(self, model: str) -> Point:
         block = self.model(model)
         if block.headline:
             return Point(model, block.headline.engine, block.headline.variant)
-        return Point(model, block.engines[0], block.variants.points()[0])
+        return self.points(model)[0]
 
     def graph_path(self, point: Point) -> str:
         """The exported graph that the engine of a point runs."""
@@ -102,14 +112,26 @@ class Points:
         return {graph: _graph_path(model, size, graph) for graph in formats}
 
     def weights_path(self, model: str) -> str:
-        """The checkpoint of a block: below ``data/`` when declared, else where the config says."""
+        """The checkpoint of a block: below ``data/`` when declared, made by a rule of a formula, else as configured."""
         weights = self.model(model).weights
+        if isinstance(weights, FormulaWeights):
+            return f"scratch/{model}/formula.pth"
         return weights.path if isinstance(weights, OwnWeights) else (DATA / self.config.files[weights].path).as_posix()
+
+    def formula_models(self) -> list[str]:
+        """The blocks whose weights are made of a formula."""
+        return [name for name, block in self.config.models.items() if isinstance(block.weights, FormulaWeights)]
+
+    def formula(self, model: str) -> list[tuple[str, float]]:
+        """The scale rules of such a block."""
+        weights = self.model(model).weights
+        assert isinstance(weights, FormulaWeights)
+        return weights.formula
 
     def weights_hashes(self, model: str) -> dict[str, str]:
         """Hashes that the checkpoint of a block must have, by algorithm."""
         weights = self.model(model).weights
-        return {} if isinstance(weights, OwnWeights) else self.config.files[weights].hashes
+        return self.config.files[weights].hashes if isinstance(weights, str) else {}
 
     def image_files(self, dataset: str) -> str:
         """The folder that holds the image files of a dataset."""
@@ -154,9 +176,19 @@ class Points:
         return [_true_record(declaration)] if declaration else []
 
     @cache  # noqa: B019
+    def files_needed(self, model: str) -> list[str]:
+        """Evidence of all files that a block needs from elsewhere. Raises ``InputError`` as :meth:`evidence` does."""
+        dataset = self.model(model).dataset
+        weights = [] if model in self.formula_models() else [self.weights_path(model)]
+        files = [*weights, *self.ground_truth_files(dataset)]
+        return [*map(self.evidence, files), *self.image_evidence(dataset)]
+
+    @cache  # noqa: B019
     def weights_content(self, model: str) -> Any:
         """What tells the checkpoint of a block from any other: its hashes, or of the user's own its size and time."""
         weights = self.model(model).weights
+        if isinstance(weights, FormulaWeights):
+            return weights.model_dump(mode="json")
         if isinstance(weights, OwnWeights):
             state = Path(weights.path).stat()
             return [weights.path, state.st_size, state.st_mtime_ns]
@@ -196,12 +228,23 @@ class Points:
             "network": block.network,
             "recipe": block.recipe.model_dump(mode="json"),
             "export": block.export.model_dump(mode="json"),
+            "scoring": block.scoring.model_dump(mode="json"),
+            "synthetic": isinstance(block.weights, FormulaWeights),
             "engine": engine.model_dump(mode="json", exclude={"route"}),
             "precision": parse_variant(point.variant)[1],
             "batch": point.batch,
             "rehearsal": engine.rehearsal,
             "variant": point.variant,
         }
+
+    def recipe_without_decode(self, model: str) -> dict[str, Any]:
+        """The recipe as far as stages know it that only preprocess: a change of its decode does not concern them."""
+        return self.model(model).recipe.model_dump(mode="json", exclude={"decode"})
+
+    def recipe_before_decode(self, model: str) -> dict[str, Any]:
+        """The recipe as far as a device knows it, which may have a part in the decode."""
+        recipe = self.model(model).recipe
+        return recipe.model_dump(mode="json") if recipe.decodes_on_device else self.recipe_without_decode(model)
 
     def engines_of(self, route: str, kind: str | None = None) -> list[str]:
         """Names of the engines of a route, and of a kind if one is given."""

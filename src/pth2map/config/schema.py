@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pth2map.recipes.settings import RecipeSettings, Section
+from pth2map.recipes.catalogue import RecipeSettings
+from pth2map.recipes.settings import Section
 
 DATA = Path("data")
 """Where declared files go, below the working directory."""
@@ -133,6 +134,18 @@ class OwnWeights(Section):
     path: str = Field(description="a checkpoint (`.pth`); used as it is, its hash is recorded")
 
 
+class FormulaWeights(Section):
+    """Weights computed from names and shapes, for a run without trained ones: its figures say nothing of the model.
+
+    They stand in overlays only, and every result made with them is stamped synthetic.
+    """
+
+    formula: list[Annotated[tuple[str, float], Field(strict=False)]] = Field(
+        description="pairs of a regular expression and a factor: the first that is found in the name of an entry "
+        "scales it, so that activations stay in a useful range"
+    )
+
+
 class Parity(Section):
     """What an exported graph must show against PyTorch before anything may use it."""
 
@@ -147,7 +160,14 @@ class Parity(Section):
 class Export(Section):
     """How the network becomes a graph."""
 
-    opset: Annotated[int, Field(ge=11, le=20)] = Field(default=11, description="ONNX opset")
+    opset: Annotated[int, Field(ge=9, le=20)] = Field(
+        default=11,
+        description="ONNX opset; below 11 a map can be enlarged by whole factors only, which wants sizes that are "
+        "multiples of 32",
+    )
+    max_ir_version: Annotated[int, Field(ge=4)] | None = Field(
+        default=None, description="newest version of the ONNX file format that may be written; null: what comes"
+    )
     dynamic: list[Literal["batch", "height", "width"]] = Field(
         default=["batch"], description="dimensions of the ONNX input that stay open"
     )
@@ -169,6 +189,22 @@ class Variants(Section):
         return [f"{s}-{p}-b{b}" for s in self.sizes for p in self.precisions for b in self.batches]
 
 
+class Scoring(Section):
+    """How detections are held against the ground truth."""
+
+    iou_thresholds: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = Field(
+        default=[0.5],
+        description="IoU from which a detection finds a face; the figures of the first are the result, those of others "
+        "stand beside it, each labelled",
+    )
+
+
+class Drawing(Section):
+    """How `results/<model>/<engine>/<variant>/drawn` looks: the pictures with what was found."""
+
+    score_above: Annotated[float, Field(ge=0, le=1)] = Field(default=0.5, description="boxes with a score above this")
+
+
 class Headline(Section):
     """The point whose result is the model's result."""
 
@@ -180,10 +216,13 @@ class Model(Section):
     """A detector from weights to AP."""
 
     network: Name = Field(description="a network of `src/pth2map/networks/catalogue.py`")
-    weights: Name | OwnWeights = Field(description="an entry of `files`, or `path:` to a checkpoint of yours")
+    weights: Name | OwnWeights | FormulaWeights = Field(
+        description="an entry of `files`, or `path:` to a checkpoint of yours"
+    )
     dataset: Name = Field(description="an entry of `datasets`")
     recipe: RecipeSettings
     export: Export = Field(default_factory=Export)
+    scoring: Scoring = Field(default_factory=Scoring)
     engines: Annotated[list[Name], Field(min_length=1)] = Field(description="entries of `engines` it is offered on")
     variants: Variants
     headline: Headline | None = Field(
@@ -199,6 +238,7 @@ class Config(Section):
     datasets: dict[Name, Dataset] = Field(description="images with their ground truth and evaluator")
     engines: dict[Name, Engine] = Field(description="what runs a graph")
     models: dict[Name, Model] = Field(description="detectors, one block each")
+    drawing: Drawing = Field(default_factory=Drawing)
     tensor_shards: PositiveInt = Field(
         default=2,
         description="shards whose tensor files may lie on disk at once for one point (engines with `route: files`); "

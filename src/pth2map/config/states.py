@@ -39,12 +39,20 @@ class States:
         return self._state("index_widerface", [block.root, files, subset, names])
 
     @cache  # noqa: B019
+    def formula(self, model: str) -> str:
+        """Of weights that are made of a formula."""
+        block = self.points.model(model)
+        return self._state(
+            "formula_weights", [block.network, self.points.formula(model)], [NETWORKS[block.network].module]
+        )
+
+    @cache  # noqa: B019
     def export(self, model: str, size: str, graph: str) -> str:
         block = self.points.model(model)
         options = block.export.model_dump(mode="json", exclude={"parity"}) if graph == "onnx" else None
         network = NETWORKS[block.network]
         facts = [block.network, network.outputs, self.points.weights_content(model), size, graph, options]
-        return self._state("export_graph", facts, picked=[network.module])
+        return self._state("export_graph", facts, [network.module], self._weights(model))
 
     @cache  # noqa: B019
     def reference(self, model: str, size: str) -> str:
@@ -57,7 +65,7 @@ class States:
             block.export.parity.images,
         ]
         picked = [NETWORKS[block.network].module, RECIPES[block.recipe.kind].preprocess]
-        return self._state("run_network", facts, picked, [self.index(block.dataset)])
+        return self._state("run_network", facts, picked, [self.index(block.dataset), *self._weights(model)])
 
     @cache  # noqa: B019
     def check(self, model: str, size: str, graph: str) -> str:
@@ -75,14 +83,16 @@ class States:
     @cache  # noqa: B019
     def prepare(self, point: Point) -> str:
         block = self.points.model(point.model)
-        picked = [RECIPES[block.recipe.kind].preprocess]
+        recipe = RECIPES[block.recipe.kind]
+        picked = [recipe.preprocess, recipe.files]
         return self._state("prepare", [self._preprocess(point.model), point.size], picked, [self.index(block.dataset)])
 
     @cache  # noqa: B019
     def infer(self, point: Point) -> str:
-        return self._state(
-            "infer_files", self._session(point), [self._runtime(point)], [self.prepare(point), self._check(point)]
-        )
+        recipe = RECIPES[self.points.model(point.model).recipe.kind]
+        picked = [recipe.preprocess, recipe.decode, recipe.files, self._runtime(point)]
+        facts = [self.points.recipe_before_decode(point.model), *self._session(point)]
+        return self._state("infer_files", facts, picked, [self.prepare(point), self._check(point)])
 
     @cache  # noqa: B019
     def detect(self, point: Point) -> str:
@@ -91,20 +101,37 @@ class States:
         recipe = RECIPES[block.recipe.kind]
         facts = block.recipe.model_dump(mode="json")
         if self.points.engine(point.engine).route == "files":
-            return self._state("decode", [facts], [recipe.preprocess, recipe.decode], [self.infer(point)])
+            picked = [recipe.preprocess, recipe.decode, recipe.files]
+            return self._state("decode", [facts], picked, [self.infer(point)])
         picked = [recipe.preprocess, recipe.decode, self._runtime(point)]
         before = [self.index(block.dataset), self._check(point)]
         return self._state("stream", [facts, *self._session(point)], picked, before)
 
     @cache  # noqa: B019
     def gather(self, point: Point) -> str:
-        return self._state("gather", before=[self.detect(point)])
+        recipe = RECIPES[self.points.model(point.model).recipe.kind]
+        return self._state("gather", picked=[recipe.decode], before=[self.detect(point)])
 
     @cache  # noqa: B019
     def score(self, point: Point) -> str:
         recipe = RECIPES[self.points.model(point.model).recipe.kind]
         facts = [self.points.leaf(point)]
         return self._state("score_point", facts, [recipe.preprocess, recipe.decode], [self.gather(point)])
+
+    @cache  # noqa: B019
+    def draw(self, point: Point) -> str:
+        facts = [self.points.config.drawing.model_dump(mode="json")]
+        return self._state("draw_detections", facts, before=[self.score(point)])
+
+    @cache  # noqa: B019
+    def complexity(self, model: str, size: str) -> str:
+        block = self.points.model(model)
+        picked = [NETWORKS[block.network].module]
+        return self._state("measure_complexity", [block.network, size], picked, [self.export(model, size, "onnx")])
+
+    def all_points(self, model: str) -> str:
+        sizes = [self.complexity(model, size) for size in self.points.fixed_sizes(model)]
+        return self._state("tabulate_points", before=[*map(self.score, self.points.points(model)), *sizes])
 
     @cache  # noqa: B019
     def plot(self, point: Point) -> str:
@@ -128,11 +155,14 @@ class States:
         code = code_hash(self.commands / f"{command}.py", *picked)
         return hash_json([code, None if self.code_only else list(facts), list(before)])[:12]
 
+    def _weights(self, model: str) -> list[str]:
+        return [self.formula(model)] if model in self.points.formula_models() else []
+
     def _check(self, point: Point) -> str:
         return self.check(point.model, point.size, self.points.engine(point.engine).graph)
 
     def _preprocess(self, model: str) -> Any:
-        return self.points.model(model).recipe.model_dump(mode="json", exclude={"decode"})
+        return self.points.recipe_without_decode(model)
 
     def _session(self, point: Point) -> list[Any]:
         engine = self.points.engine(point.engine)

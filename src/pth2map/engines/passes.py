@@ -14,10 +14,9 @@ from pth2map.datasets.index import DatasetIndex, IndexedImage
 from pth2map.engines.session import Session
 from pth2map.files.errors import InputError
 from pth2map.files.progress import track
-from pth2map.geometry.placement import Placement
 from pth2map.recipes import tensor_files
 from pth2map.recipes.detections import Detections
-from pth2map.recipes.recipe import Decode, Preprocess, Recipe
+from pth2map.recipes.recipe import Decode, Placed, Preprocess, Recipe
 
 PerImage = Mapping[str, np.ndarray]
 T = TypeVar("T")
@@ -29,48 +28,53 @@ def stream(
     """Read, preprocess, infer and decode in one pass, with no tensor on disk."""
     preprocess, decode = recipe.preprocess(), recipe.decode()
     found: list[PerImage] = []
-    placed = ((image, preprocess.placement(image.height, image.width)) for image in track(images, "infer"))
+    placed = ((image, _placement(image, preprocess)) for image in track(images, "infer"))
     for group, tensors in _batches(placed, batch, lambda item: (3, item[1].height, item[1].width)):
         for (image, _), tensor in zip(group, tensors, strict=True):
-            _preprocess(index, image, partial(preprocess, out=tensor))
-        for (image, placement), *rows in zip(group, *session.run(tensors), strict=True):
-            found.append(_decode(image, rows, placement, decode))
+            pixels = _pixels(index, image)
+            _named(image, partial(preprocess, pixels, out=tensor))
+        for (image, placement), *outputs in zip(group, *session.run(tensors), strict=True):
+            handed_over = _device_outputs(image, outputs, placement, decode)
+            found.append(_named(image, partial(decode, handed_over, placement)))
     return _collect(images, found, decode)
 
 
-def prepare(index: DatasetIndex, images: Sequence[IndexedImage], preprocess: Preprocess, folder: Path) -> None:
-    """Write the tensor file of each image, and what undoes its geometry."""
+def prepare(index: DatasetIndex, images: Sequence[IndexedImage], recipe: Recipe, folder: Path, place: Path) -> None:
+    """Write the tensor file of each image, and what undoes its geometry, into ``folder``, which goes to ``place``."""
+    files = recipe.files()
     tensor_files.names_by_stem(index.names)
+    folder.mkdir(parents=True, exist_ok=True)
     for image in track(images, "prepare"):
-        tensor_files.write_input(folder, image.name, *_preprocess(index, image, preprocess))
+        pixels = _pixels(index, image)
+        _named(image, partial(files.write_input, folder, image.name, pixels))
+    files.list_inputs(folder, [image.name for image in images], place)
 
 
 def infer_files(
-    images: Sequence[IndexedImage],
-    inputs: Path,
-    session: Session,
-    output_names: Sequence[str],
-    folder: Path,
-    batch: int,
+    images: Sequence[IndexedImage], inputs: Path, session: Session, recipe: Recipe, folder: Path, batch: int
 ) -> None:
-    """Run each tensor file of ``inputs`` and write its outputs into ``folder``."""
+    """Run each tensor file of ``inputs`` and write what a device hands over into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    loaded = ((image, tensor_files.read_input(inputs, image.name)) for image in track(images, "infer"))
-    for group, tensors in _batches(loaded, batch, lambda item: item[1].shape[1:]):
-        outputs = session.run(np.concatenate([tensor for _, tensor in group], out=tensors))
-        for (image, _), *rows in zip(group, *outputs, strict=True):
-            tensor_files.write_outputs(folder, image.name, output_names, rows)
+    preprocess, decode, files = recipe.preprocess(), recipe.decode(), recipe.files()
+    loaded = (
+        (number, image, files.read_input(inputs, image.name)) for number, image in enumerate(track(images, "infer"))
+    )
+    for group, tensors in _batches(loaded, batch, lambda item: item[2].shape):
+        results = session.run(np.stack([tensor for _, _, tensor in group], out=tensors))
+        for (number, image, _), *outputs in zip(group, *results, strict=True):
+            handed_over = _device_outputs(image, outputs, _placement(image, preprocess), decode)
+            files.write_outputs(folder, number, image.name, handed_over)
 
 
 def decode_files(images: Sequence[IndexedImage], inputs: Path, outputs: Path, recipe: Recipe) -> Detections:
-    """Detections from output files, with the scale that the prepare stage kept."""
-    preprocess, decode = recipe.preprocess(), recipe.decode()
-    found = []
-    for image in track(images, "decode"):
-        canvas = preprocess.placement(image.height, image.width)
-        placement = Placement(canvas.height, canvas.width, tensor_files.read_scale(inputs, image.name))
-        tensors = tensor_files.read_outputs(outputs, image.name, decode.output_shapes(placement))
-        found.append(_decode(image, tensors, placement, decode))
+    """Detections from output files, with what the prepare stage kept."""
+    preprocess, decode, files = recipe.preprocess(), recipe.decode(), recipe.files()
+    places = {image.name: _placement(image, preprocess) for image in images}
+    handed_over = files.read_outputs(outputs, inputs, places)
+    found = [
+        _named(image, partial(decode, tensors, placement))
+        for image, (placement, tensors) in zip(track(images, "decode"), handed_over, strict=True)
+    ]
     return _collect(images, found, decode)
 
 
@@ -83,20 +87,24 @@ def _collect(images: Sequence[IndexedImage], found: Sequence[PerImage], decode: 
     return Detections(tuple(image.name for image in images), counts, boxes, scores, arrays)
 
 
-def _preprocess(
-    index: DatasetIndex, image: IndexedImage, preprocess: Callable[[np.ndarray], tuple[np.ndarray, Placement]]
-) -> tuple[np.ndarray, Placement]:
+def _pixels(index: DatasetIndex, image: IndexedImage) -> np.ndarray:
     pixels = read_image(index.file(image))
     if pixels.shape[:2] != (image.height, image.width):
         raise InputError(
             f"{index.file(image)}: {pixels.shape[1]}×{pixels.shape[0]} px, the index says "
             f"{image.width}×{image.height}; the file changed, index the dataset again"
         )
-    return _named(image, lambda: preprocess(pixels))
+    return pixels
 
 
-def _decode(image: IndexedImage, outputs: Sequence[np.ndarray], placement: Placement, decode: Decode) -> PerImage:
-    return _named(image, lambda: decode(outputs, placement))
+def _placement(image: IndexedImage, preprocess: Preprocess) -> Placed:
+    return _named(image, partial(preprocess.placement, image.height, image.width))
+
+
+def _device_outputs(
+    image: IndexedImage, outputs: Sequence[np.ndarray], placement: Placed, decode: Decode
+) -> Sequence[np.ndarray]:
+    return _named(image, partial(decode.device_outputs, outputs, placement))
 
 
 def _named(image: IndexedImage, call: Callable[[], T]) -> T:

@@ -10,6 +10,8 @@ from pth2map.datasets.widerface import OFFICIAL_IMAGES
 from pth2map.evaluation.widerface import THRESHOLDS, Evaluation
 from pth2map.files.errors import some
 
+_SYNTHETIC = "SYNTHETIC WEIGHTS, made of a formula: these figures say nothing of the model"
+
 
 @dataclass(frozen=True)
 class Result:
@@ -21,11 +23,18 @@ class Result:
     """What the engine is, whatever its name in the config."""
     variant: str
     index: DatasetIndex
-    metrics: Mapping[str, float | None]
-    """Fractions; None where there is nothing to measure."""
+    metrics: Mapping[float, Mapping[str, float | None]]
+    """By IoU threshold, that of the result first: fractions; None where there is nothing to measure."""
+    synthetic: bool
+    """Whether the weights were made of a formula: then the figures say nothing of the model."""
     protocol: Sequence[str]
     notes: Sequence[str]
     hashes: Mapping[str, str]
+
+    @property
+    def iou_threshold(self) -> float:
+        """That of the result."""
+        return next(iter(self.metrics))
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``map.json``: nothing that differs between two equal runs."""
@@ -38,7 +47,10 @@ class Result:
             "images": len(self.index.images),
             "subset": self.index.subset,
             "full_dataset": self.index.full,
-            "metrics": dict(self.metrics),
+            "metrics": dict(self.metrics[self.iou_threshold]),
+            "iou_threshold": self.iou_threshold,
+            "metrics_at_iou": {f"{iou:g}": dict(metrics) for iou, metrics in self.metrics.items()},
+            "synthetic": self.synthetic,
             "protocol": "; ".join(self.protocol),
             "notes": list(self.notes),
             "hashes": dict(self.hashes),
@@ -49,10 +61,9 @@ class Result:
         """The content of ``map.txt``."""
         rows = [
             f"{self.model} on {self.engine}, {self.variant}: {self.index.dataset}, {len(self.index.images)} images",
+            *(["", _SYNTHETIC] if self.synthetic else []),
             "",
-            "AP       " + "".join(f"{name:>10}" for name in self.metrics),
-            "%        " + "".join(f"{_shown(value, 100, 2):>10}" for value in self.metrics.values()),
-            "fraction " + "".join(f"{_shown(value, 1, 6):>10}" for value in self.metrics.values()),
+            *_table(self.metrics),
             "",
             "Protocol",
             *(f"  {clause}" for clause in self.protocol),
@@ -61,6 +72,16 @@ class Result:
             rows += ["", "Notes", *(f"  {note}" for note in self.notes)]
         rows += ["", "Hashes", *(f"  {name:<13}{value}" for name, value in self.hashes.items())]
         return "\n".join(rows) + "\n"
+
+
+def _table(metrics: Mapping[float, Mapping[str, float | None]]) -> list[str]:
+    """AP by subset; a label says of which IoU where there are several."""
+    rows = [f"{'AP':<18}" + "".join(f"{name:>10}" for name in next(iter(metrics.values())))]
+    for iou, values in metrics.items():
+        for unit, factor, digits in (("%", 100, 2), ("fraction", 1, 6)):
+            label = f"IoU {iou:g} {unit}"
+            rows.append(f"{label:<18}" + "".join(f"{_shown(value, factor, digits):>10}" for value in values.values()))
+    return rows
 
 
 def dataset_notes(index: DatasetIndex) -> list[str]:
@@ -86,12 +107,14 @@ def engine_clause(runs: Sequence[Mapping[str, Any]], precision: str, batch: int)
     return f"engine: {' and '.join(sorted(used))}, {precision}, batch {batch}"
 
 
-def widerface_clauses(index: DatasetIndex, evaluation: Evaluation) -> list[str]:
-    """The protocol's words on images and evaluator."""
+def widerface_clauses(index: DatasetIndex, evaluations: Sequence[Evaluation]) -> list[str]:
+    """The protocol's words on images and evaluator; ``evaluations`` differ in the IoU threshold alone."""
+    first, *others = (f"{evaluation.iou_threshold:g}" for evaluation in evaluations)
+    beside = f", and {', '.join(others)} beside it," if others else ""
     return [
         _images_clause(index, "WIDER FACE val", OFFICIAL_IMAGES),
-        f"evaluator: WIDER FACE, AP at IoU {evaluation.iou_threshold:g} (sides counted +1 px), {len(THRESHOLDS):,} "
-        f"thresholds, scores scaled to 0…1 over all images, {evaluation.mode} mode",
+        f"evaluator: WIDER FACE, AP at IoU {first}{beside} (sides counted +1 px), {len(THRESHOLDS):,} "
+        f"thresholds, scores scaled to 0…1 over all images, {evaluations[0].mode} mode",
     ]
 
 

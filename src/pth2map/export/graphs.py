@@ -23,10 +23,11 @@ def export_graph(
     path: Path,
     opset: int = 11,
     dynamic: Collection[str] = (),
+    max_ir_version: int | None = None,
 ) -> str:
     """Write the graph of ``network`` with ``weights`` at ``size`` and say in words what was written.
 
-    ``opset`` and ``dynamic`` are of ONNX; a TorchScript trace keeps every dimension open.
+    ``opset``, ``dynamic`` and ``max_ir_version`` are of ONNX; a TorchScript trace keeps every dimension open.
     """
     module = build(network).eval()
     loaded = load_weights(module, weights)
@@ -37,5 +38,6 @@ def export_graph(
     if graph_format == "torchscript":
         export_torchscript(module, path, torch.zeros(shape))
         return f"{what}: TorchScript"
-    written = export_onnx(module, path, shape, entry(network).outputs, opset=opset, dynamic=dynamic)
+    outputs = entry(network).outputs
+    written = export_onnx(module, path, shape, outputs, opset=opset, dynamic=dynamic, max_ir_version=max_ir_version)
     return f"{what}: ONNX opset {written.opset}, IR {written.ir_version}, {written.nodes} nodes"

@@ -20,6 +20,8 @@ class Letterbox:
     width: int
     image_height: int
     image_width: int
+    stretch: bool = False
+    """Whether the image is resized to the whole input instead, with no padding and other proportions."""
 
     def __post_init__(self) -> None:
         if min(self.height, self.width, self.image_height, self.image_width) < 1:
@@ -38,12 +40,12 @@ class Letterbox:
     @property
     def resized_width(self) -> int:
         """Width of the scaled image, half a pixel rounded to even."""
-        return round(self.image_width * self.scale)
+        return self.width if self.stretch else round(self.image_width * self.scale)
 
     @property
     def resized_height(self) -> int:
         """Height of the scaled image, half a pixel rounded to even."""
-        return round(self.image_height * self.scale)
+        return self.height if self.stretch else round(self.image_height * self.scale)
 
     @property
     def pad_x(self) -> float:

@@ -29,6 +29,7 @@ NETWORKS: Mapping[str, Entry] = MappingProxyType(
     {
         "retinaface_mobilenet025": Entry(RETINAFACE, "RetinaFace.mobilenet025", RETINAFACE_OUTPUTS),
         "retinaface_resnet50": Entry(RETINAFACE, "RetinaFace.resnet50", RETINAFACE_OUTPUTS),
+        "centerface": Entry("pth2map.networks.centerface", "CenterFace", ("hm", "wh", "hm_offset", "landmarks")),
     }
 )
 

@@ -4,10 +4,14 @@ import math
 import re
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from pth2map.files.atomic import replacing
+from pth2map.networks.catalogue import build
 
 
 def formula_state_dict(network: nn.Module, scale_rules: Sequence[tuple[str, float]] = ()) -> dict[str, Tensor]:
@@ -19,6 +23,12 @@ def formula_state_dict(network: nn.Module, scale_rules: Sequence[tuple[str, floa
     Rules keep activations and scores in a useful range.
     """
     return {name: _entry(name, tuple(old.shape), scale_rules) for name, old in network.state_dict().items()}
+
+
+def save_formula_weights(network: str, scale_rules: Sequence[tuple[str, float]], path: Path) -> None:
+    """Write the :func:`formula_state_dict` of a network of the catalogue as a checkpoint; equal rules, equal bytes."""
+    with replacing(path) as temporary:
+        torch.save(formula_state_dict(build(network), scale_rules), temporary)
 
 
 def _entry(name: str, shape: tuple[int, ...], scale_rules: Sequence[tuple[str, float]]) -> Tensor:

@@ -1,12 +1,13 @@
-"""Files of the RetinaFace route on a Vastai card: what its runner ``vamp`` reads and writes.
+"""Tensor files of RetinaFace on a Vastai card: what its runner ``vamp`` reads and writes.
 
 Inputs: ``<stem>.npz``, the image as it is (uint8 ``(3, h, w)`` RGB) under the one key ``input_0``: the card letterboxes
 by itself. A datalist names them, one absolute path a line. Outputs: ``output_%06d.npz`` with the keys ``output_0`` to
-``output_2``, numbered from 0 by the line of the datalist. Names carry the stem alone, so stems must be distinct.
+``output_2``, numbered from 0 by the line of the datalist.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,13 +15,46 @@ import numpy as np
 from pth2map.files.arrays import read_npz
 from pth2map.files.atomic import write_text
 from pth2map.files.errors import InputError, some
-from pth2map.recipes.card_decode import OUTPUTS
-from pth2map.recipes.tensor_files import names_by_stem
+from pth2map.geometry.letterbox import Letterbox
+from pth2map.recipes.card_form import OUTPUTS
+from pth2map.recipes.letterbox_decode import Decode
+from pth2map.recipes.letterbox_preprocess import Preprocess
+from pth2map.recipes.tensor_files import names_by_stem, stem_of
+
+DATALIST = "datalist.txt"
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a shard; :class:`pth2map.recipes.recipe.TensorFiles` says what each method is for.
+
+    An input is the image as it is; a runtime of our own process letterboxes it when it reads it, as the card does.
+    """
+
+    preprocess: Preprocess
+    decode: Decode
+
+    def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
+        write_card_input(folder, name, image)
+
+    def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
+        write_datalist(folder / DATALIST, place, names)
+
+    def read_input(self, folder: Path, name: str) -> np.ndarray:
+        return self.preprocess(read_card_input(folder, name))[0]
+
+    def write_outputs(self, folder: Path, number: int, name: str, outputs: Sequence[np.ndarray]) -> None:
+        np.savez(output_file(folder, number), allow_pickle=False, **dict(zip(OUTPUTS, outputs, strict=True)))
+
+    def read_outputs(
+        self, folder: Path, inputs: Path, places: Mapping[str, Letterbox]
+    ) -> Iterator[tuple[Letterbox, list[np.ndarray]]]:
+        yield from zip(places.values(), read_card_outputs(folder, inputs / DATALIST, list(places)), strict=True)
 
 
 def input_file(folder: Path, name: str) -> Path:
     """Where the input of image ``name`` (``event/stem``) lies."""
-    return folder / f"{PurePosixPath(name).name}.npz"
+    return folder / f"{stem_of(name)}.npz"
 
 
 def output_file(folder: Path, line: int) -> Path:
@@ -44,6 +78,15 @@ def write_card_input(folder: Path, name: str, image: np.ndarray) -> None:
     )
 
 
+def read_card_input(folder: Path, name: str) -> np.ndarray:
+    """The image ``name`` out of its input: ``(h, w, 3)`` uint8 BGR. Raises ``InputError`` for another file."""
+    path = input_file(folder, name)
+    planes = read_npz(path, ["input_0"])["input_0"]
+    if planes.dtype != np.uint8 or planes.ndim != 3 or len(planes) != 3:
+        raise InputError(f"{path}: holds {planes.dtype} {planes.shape}, expected uint8 (3, h, w)")
+    return np.ascontiguousarray(planes[::-1].transpose(1, 2, 0))
+
+
 def write_datalist(path: Path, folder: Path, names: Sequence[str]) -> None:
     """Write the list of the inputs in ``folder`` of the images ``names`` (``event/stem``), in that order.
 
@@ -56,14 +99,14 @@ def write_datalist(path: Path, folder: Path, names: Sequence[str]) -> None:
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> dict[str, list[np.ndarray]]:
-    """The three outputs of each image of ``names`` (``event/stem``), in that order, by the image's name.
+def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> Iterator[list[np.ndarray]]:
+    """The three outputs of each image of ``names`` (``event/stem``), in that order.
 
     Which file is whose says the datalist that the runner was given; shapes are left to the decode.
 
-    Raises ``InputError`` when the datalist does not list exactly these images once each, when there is not exactly one
-    output file for each of its lines (of other files only ``.npz`` are minded), or when a file cannot be read or lacks
-    an output.
+    Raises ``InputError`` when the datalist does not list exactly these images once each, and when there is not exactly
+    one output file for each of its lines (of other files only ``.npz`` are minded); as they are read, one after
+    another, when a file cannot be read or lacks an output.
     """
     name_of = names_by_stem(names)
     stems = _listed_stems(datalist)
@@ -85,8 +128,8 @@ def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> dic
             f"{folder}: {' and '.join(what)}; expected one output file for each of the {len(stems)} lines of "
             f"{datalist}. Empty the folder and run the card again"
         )
-    outputs = {name: _outputs(path) for path, name in expected.items()}
-    return {name: outputs[name] for name in names}
+    path_of = {name: path for path, name in expected.items()}
+    return map(_outputs, [path_of[name] for name in names])
 
 
 def _outputs(path: Path) -> list[np.ndarray]:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -14,27 +14,20 @@ from pth2map.recipes.letterbox_settings import CardText
 def card_text(form: CardText, name: str, boxes: np.ndarray, scores: np.ndarray) -> str:
     """The result text of image ``name`` (``event/stem``).
 
-    ``boxes`` is ``(n, 4)`` float64 x, y, w, h; ``scores`` ``(n,)`` float16 as the card gave them, or the float64
-    values of their shortest digits. Line 1 is ``event/stem`` (vsx) or ``stem.jpg`` (npz, whatever the image's format),
-    line 2 the number of rows, then a row a line: one decimal, and three of the score (vsx); or all digits and a blank
-    at the end (npz).
+    ``boxes`` is ``(n, 4)`` float64 x, y, w, h; ``scores`` ``(n,)`` float16 or float32 as they were decoded, or
+    the float64 values of their shortest digits. Line 1 is ``event/stem`` (vsx) or ``stem.jpg`` (npz, whatever the
+    image's format), line 2 the number of rows, then a row a line: one decimal, and three of the score (vsx); or all
+    digits and a blank at the end (npz).
     """
     head, end = (name, "\n") if form == "vsx" else (f"{PurePosixPath(name).name}.jpg", " \n")
     rows = _words(form, boxes, scores)
     return f"{head}\n{len(rows)}\n{''.join(' '.join(row) + end for row in rows)}"
 
 
-def write_card_text(folder: Path, form: CardText, name: str, boxes: np.ndarray, scores: np.ndarray) -> None:
-    """Write the :func:`card_text` of image ``name`` as ``<folder>/<event>/<stem>.txt``."""
-    path = folder / f"{name}.txt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(card_text(form, name, boxes, scores), encoding="utf-8", newline="\n")
-
-
 def as_printed(form: CardText, boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes ``(n, 4)`` and scores ``(n,)``, float64, as an evaluator reads them from the text; -0 is 0."""
+    """Boxes ``(n, 4)`` and scores ``(n,)``, float64, as an evaluator reads them from the text, negative zeros too."""
     rows = _words(form, boxes, scores)
-    table = np.array([[float(word) for word in row] for row in rows], dtype=np.float64).reshape(-1, 5) + 0.0
+    table = np.array([[float(word) for word in row] for row in rows], dtype=np.float64).reshape(-1, 5)
     return table[:, :4].copy(), table[:, 4].copy()
 
 

@@ -1,20 +1,45 @@
-"""The kinds of recipe and the modules of each. Importing this imports none of them."""
+"""The kinds of recipe: the settings of each, and the modules that compute, none of which this imports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import Field
+
+from pth2map.recipes.centerface_settings import CenterFaceSettings
+from pth2map.recipes.letterbox_settings import LetterboxSettings
+from pth2map.recipes.retinaface_settings import RetinaFaceSettings
+
+RecipeSettings = Annotated[RetinaFaceSettings | LetterboxSettings | CenterFaceSettings, Field(discriminator="kind")]
+"""A recipe block of the config."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The modules that hold the ``Preprocess`` and the ``Decode`` of a kind of recipe."""
+    """The modules that hold the ``Preprocess``, the ``Decode`` and the tensor ``Files`` of a kind of recipe."""
 
     preprocess: str
     decode: str
+    files: str
 
 
 RECIPES: Mapping[str, Entry] = MappingProxyType(
     {
-        "retinaface": Entry("pth2map.recipes.retinaface_preprocess", "pth2map.recipes.retinaface_decode"),
+        "retinaface": Entry(
+            "pth2map.recipes.retinaface_preprocess",
+            "pth2map.recipes.retinaface_decode",
+            "pth2map.recipes.retinaface_files",
+        ),
+        "retinaface_letterbox": Entry(
+            "pth2map.recipes.letterbox_preprocess",
+            "pth2map.recipes.letterbox_decode",
+            "pth2map.recipes.card_files",
+        ),
+        "centerface": Entry(
+            "pth2map.recipes.centerface_preprocess",
+            "pth2map.recipes.centerface_decode",
+            "pth2map.recipes.centerface_files",
+        ),
     }
 )

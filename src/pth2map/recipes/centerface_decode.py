@@ -9,7 +9,7 @@ from pth2map.files.errors import InputError
 from pth2map.geometry.affine import AffinePlacement
 from pth2map.geometry.boxes import nms
 from pth2map.recipes.centerface_settings import OUTPUT_STRIDE, CenterFaceDecode
-from pth2map.recipes.centerface_text import boxes_as_written, scores_as_written
+from pth2map.recipes.centerface_text import boxes_as_written, result_text, scores_as_written
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,10 @@ class Decode:
     """
 
     settings: CenterFaceDecode
+
+    def device_outputs(self, outputs: Sequence[np.ndarray], placement: AffinePlacement) -> Sequence[np.ndarray]:
+        """What a device hands over for one image: the network's outputs as they are."""
+        return outputs
 
     def __call__(self, outputs: Sequence[np.ndarray], placement: AffinePlacement) -> dict[str, np.ndarray]:
         """Detections of one image, by falling score; equal scores by row, then column of their cell.
@@ -67,6 +71,10 @@ class Decode:
         height, width = placement.height // OUTPUT_STRIDE, placement.width // OUTPUT_STRIDE
         channels = {"hm": 1, "wh": 2, "hm_offset": 2, "landmarks": 10}
         return {name: (count, height, width) for name, count in channels.items()}
+
+    def text(self, name: str, boxes: np.ndarray, scores: np.ndarray) -> str:
+        """The result text of image ``name`` (``event/stem``)."""
+        return result_text(name, boxes, scores)
 
     def protocol(self) -> list[str]:
         """The decode in words, one clause an entry."""

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pth2map.files.errors import InputError
 from pth2map.geometry.affine import AffinePlacement
-from pth2map.recipes.centerface_settings import INPUT_MULTIPLE, CenterFacePreprocess
-from pth2map.recipes.settings import Size
+from pth2map.recipes.centerface_settings import CenterFacePreprocess
+from pth2map.recipes.settings import Size, require_size
 
 
 @dataclass(frozen=True)
@@ -19,9 +18,7 @@ class Preprocess:
     size: Size
 
     def __post_init__(self) -> None:
-        sides = self.size.width, self.size.height
-        if any(side is None or side % INPUT_MULTIPLE for side in sides):
-            raise InputError(f"size {self.size}: CenterFace takes inputs of one size, multiples of {INPUT_MULTIPLE}")
+        require_size(self.settings, self.size)
 
     def __call__(self, image: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, AffinePlacement]:
         """``image`` ``(h, w, 3)`` uint8 BGR → ``(3, H, W)`` float32 BGR, normalised, and where the image lies on it.

@@ -1,18 +1,16 @@
 """What a config may ask of the recipe of CenterFace. No arithmetic here."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pth2map.recipes.settings import Fraction, Section
+from pth2map.recipes.settings import Fraction, Positive, Section, Size
 
 INPUT_MULTIPLE = 32
 """Width and height of the input are multiples of this: the network halves them five times and doubles them again."""
 
 OUTPUT_STRIDE = 4
 """Pixels of the input to a cell of the outputs, each way."""
-
-Positive = Annotated[float, Field(gt=0)]
 
 
 class CenterFacePreprocess(Section):
@@ -28,6 +26,14 @@ class CenterFacePreprocess(Section):
         strict=False,
         description="what blue, green, red are divided by after that",
     )
+
+    def refusal(self, size: Size) -> str | None:
+        """Why inputs of ``size`` cannot be had."""
+        if all(side is not None and side % INPUT_MULTIPLE == 0 for side in (size.width, size.height)):
+            return None
+        return (
+            f"does not go with recipe.kind: centerface; expected one size for all images, multiples of {INPUT_MULTIPLE}"
+        )
 
 
 class CenterFaceDecode(Section):
@@ -50,3 +56,5 @@ class CenterFaceSettings(Section):
     kind: Literal["centerface"] = Field(description="the family of preprocessing and decode")
     preprocess: CenterFacePreprocess = Field(default_factory=CenterFacePreprocess)
     decode: CenterFaceDecode = Field(default_factory=CenterFaceDecode)
+
+    decodes_on_device: ClassVar[bool] = False

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,26 +145,35 @@ def concatenate(parts: Sequence[Detections], order: Sequence[str], labels: Seque
     )
 
 
-def write_texts(folder: Path, detections: Detections) -> None:
-    """Write the result text of the WIDER FACE tools: ``<folder>/<event>/<stem>.txt`` for every image.
+def widerface_text(name: str, boxes: np.ndarray, scores: np.ndarray) -> str:
+    """The result text of the WIDER FACE tools for image ``name`` (``event/stem``).
 
-    Line 1 is the stem, line 2 the number of rows, then ``x y w h score`` and a blank per row. Whole
-    coordinates are written without a point; every number reads back as the same float64, and a score between 0
-    and 1 that stands for the shortest digits of a float32 gets these digits. The folder appears whole and
-    replaces an older one.
+    ``boxes`` is ``(n, 4)`` float64 x, y, w, h, ``scores`` ``(n,)`` float64. Line 1 is the stem, line 2 the number of
+    rows, then ``x y w h score`` and a blank per row. Whole coordinates are written without a point; every number reads
+    back as the same float64, and a score between 0 and 1 that stands for the shortest digits of a float32 gets these
+    digits.
+    """
+    rows = [
+        f"{_digits(x)} {_digits(y)} {_digits(w)} {_digits(h)} {score!r} \n"
+        for (x, y, w, h), score in zip(boxes.tolist(), scores.tolist(), strict=True)
+    ]
+    return f"{name.split('/')[1]}\n{len(rows)}\n{''.join(rows)}"
+
+
+def write_texts(
+    folder: Path, detections: Detections, text: Callable[[str, np.ndarray, np.ndarray], str] = widerface_text
+) -> None:
+    """Write the result text of every image: ``<folder>/<event>/<stem>.txt``.
+
+    ``text`` makes it of the image's name, boxes and scores. The folder appears whole and replaces an older one.
     """
     offsets = detections.offsets.tolist()
     with replacing_folder(folder) as temporary:
         for event in {name.split("/")[0] for name in detections.names}:
             (temporary / event).mkdir()
         for name, start, stop in zip(detections.names, offsets, offsets[1:], strict=False):
-            boxes, scores = detections.boxes[start:stop], detections.scores[start:stop]
-            rows = [
-                f"{_digits(x)} {_digits(y)} {_digits(w)} {_digits(h)} {score!r} \n"
-                for (x, y, w, h), score in zip(boxes.tolist(), scores.tolist(), strict=True)
-            ]
-            text = f"{name.split('/')[1]}\n{stop - start}\n{''.join(rows)}"
-            (temporary / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
+            content = text(name, detections.boxes[start:stop], detections.scores[start:stop])
+            (temporary / f"{name}.txt").write_text(content, encoding="utf-8", newline="\n")
 
 
 def _digits(value: float) -> str:

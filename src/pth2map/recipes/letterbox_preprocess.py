@@ -8,19 +8,18 @@ import numpy as np
 from pth2map.files.errors import InputError
 from pth2map.geometry.letterbox import Letterbox
 from pth2map.recipes.letterbox_settings import LetterboxPreprocess
-from pth2map.recipes.settings import Size
+from pth2map.recipes.settings import Size, require_size
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """The preprocessing at one size. Raises ``InputError`` at size ``native``."""
+    """The preprocessing at one size. Raises ``InputError`` for a size that the settings do not go with."""
 
     settings: LetterboxPreprocess
     size: Size
 
     def __post_init__(self) -> None:
-        if self.size.native:
-            raise InputError("a letterbox needs a size in pixels, not native")
+        require_size(self.settings, self.size)
 
     def __call__(self, image: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, Letterbox]:
         """``image`` ``(h, w, 3)`` uint8 BGR → ``(3, H, W)`` float32 BGR minus mean, and where the image lies on it.
@@ -53,18 +52,20 @@ class Preprocess:
         if min(evened) < 1:
             raise InputError(f"an image of {width}×{height} px has no pixels left when its sides are made even")
         try:
-            return Letterbox(self.size.height, self.size.width, *evened)
+            return Letterbox(self.size.height, self.size.width, *evened, stretch=self.settings.resize == "stretch")
         except ValueError as error:
             raise InputError(str(error)) from None
 
     def protocol(self) -> list[str]:
         """The preprocessing in words, one clause an entry."""
         evened = "odd sides resized to the next lower even ones (bilinear), then " if self.settings.even_sizes else ""
-        pad = "the mean colour" if self.settings.pad == "mean" else f"{self.settings.pad} before the mean"
         mean = ", ".join(f"{value:g}" for value in self.settings.mean_bgr)
+        pad = f"the mean ({mean})" if self.settings.pad == "mean" else f"{self.settings.pad} before the mean"
+        how, padded = ("scaled to fit", f", centred, padded on both sides with {pad}")
+        if self.settings.resize == "stretch":
+            how, padded = "stretched to", ", proportions not kept"
         return [
-            f"input: {evened}scaled to fit {self.size.width}×{self.size.height} px (bilinear, whole grey levels), "
-            f"centred, padded on both sides with {pad}",
+            f"input: {evened}{how} {self.size.width}×{self.size.height} px (bilinear, whole grey levels){padded}",
             f"pixels: BGR, 0 to 255, minus mean ({mean})",
         ]
 

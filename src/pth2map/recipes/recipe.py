@@ -1,25 +1,38 @@
 """A recipe at work: from the words of the config to a preprocess and a decode that compute."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pth2map.files.errors import InputError
-from pth2map.geometry.placement import Placement
-from pth2map.recipes.catalogue import RECIPES
-from pth2map.recipes.settings import RecipeSettings, RetinaFaceSettings, Size
+from pth2map.recipes.catalogue import RECIPES, RecipeSettings
+from pth2map.recipes.settings import Size
+
+_SETTINGS: TypeAdapter[RecipeSettings] = TypeAdapter(RecipeSettings)
+
+
+class Placed(Protocol):
+    """Where an image lies on the input: what all kinds of it have. Only the recipe that made it knows the rest."""
+
+    @property
+    def height(self) -> int:
+        """Pixels of the input."""
+
+    @property
+    def width(self) -> int: ...
 
 
 class Preprocess(Protocol):
     """Before the network; see :class:`pth2map.recipes.retinaface_preprocess.Preprocess` for the meaning of each."""
 
-    def __call__(self, image: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, Placement]: ...
+    def __call__(self, image: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, Placed]: ...
 
-    def placement(self, height: int, width: int) -> Placement: ...
+    def placement(self, height: int, width: int) -> Placed: ...
 
     def protocol(self) -> list[str]: ...
 
@@ -27,18 +40,44 @@ class Preprocess(Protocol):
 class Decode(Protocol):
     """After the network; see :class:`pth2map.recipes.retinaface_decode.Decode` for the meaning of each."""
 
-    def __call__(self, outputs: Sequence[np.ndarray], placement: Placement) -> dict[str, np.ndarray]: ...
+    def device_outputs(self, outputs: Sequence[np.ndarray], placement: Any) -> Sequence[np.ndarray]: ...
+
+    def __call__(self, outputs: Sequence[np.ndarray], placement: Any) -> dict[str, np.ndarray]: ...
 
     def nothing(self) -> dict[str, np.ndarray]: ...
 
-    def output_shapes(self, placement: Placement) -> Mapping[str, tuple[int, ...]]: ...
+    def text(self, name: str, boxes: np.ndarray, scores: np.ndarray) -> str: ...
 
     def protocol(self) -> list[str]: ...
 
 
+class TensorFiles(Protocol):
+    """What lies between the stages of a route over files, as the vendor's tools of this recipe read and write it.
+
+    ``name`` is ``event/stem``. Every method raises ``InputError`` for files that are not there or not as expected.
+    """
+
+    def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
+        """Write the input of an image ``(h, w, 3)`` uint8 BGR, and what else the decode will need of it."""
+
+    def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
+        """Write a list of the inputs in ``folder``, for runners that need one; ``place`` is where it will lie."""
+
+    def read_input(self, folder: Path, name: str) -> np.ndarray:
+        """What the network gets of that input: ``(3, H, W)`` float32."""
+
+    def write_outputs(self, folder: Path, number: int, name: str, outputs: Sequence[np.ndarray]) -> None:
+        """Write what a device hands over for image ``name``, the one of place ``number`` (from 0) in the shard."""
+
+    def read_outputs(
+        self, folder: Path, inputs: Path, places: Mapping[str, Any]
+    ) -> Iterator[tuple[Placed, list[np.ndarray]]]:
+        """Of each image of ``places`` (name → where it lies), in that order, where it lies and the device's outputs."""
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe block of the config at a size. Its halves are loaded apart: a stage loads what it uses."""
+    """A recipe block of the config at a size. Its parts are loaded apart: a stage loads what it uses."""
 
     settings: RecipeSettings
     size: Size
@@ -47,7 +86,7 @@ class Recipe:
     def parse(cls, settings_json: str, size: str) -> "Recipe":
         """From the JSON of ``models.<name>.recipe`` and a size (``"1000"``, ``"native"``)."""
         try:
-            return cls(RetinaFaceSettings.model_validate_json(settings_json), Size.parse(size))
+            return cls(_SETTINGS.validate_json(settings_json), Size.parse(size))
         except ValidationError as error:
             raise InputError(f"--recipe is not the JSON of a recipe block: {error.errors()[0]['msg']}") from None
         except ValueError:
@@ -60,3 +99,7 @@ class Recipe:
     def decode(self) -> Decode:
         module = importlib.import_module(RECIPES[self.settings.kind].decode)
         return cast(Decode, module.Decode(self.settings.decode))
+
+    def files(self) -> TensorFiles:
+        module = importlib.import_module(RECIPES[self.settings.kind].files)
+        return cast(TensorFiles, module.Files(self.preprocess(), self.decode()))

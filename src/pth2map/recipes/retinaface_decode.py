@@ -9,7 +9,20 @@ from pth2map.files.errors import InputError
 from pth2map.geometry.boxes import nms
 from pth2map.geometry.placement import Placement
 from pth2map.geometry.priors import decode_boxes, decode_landmarks, retinaface_prior_count, retinaface_priors
-from pth2map.recipes.settings import RetinaFaceDecode
+from pth2map.recipes.detections import widerface_text
+from pth2map.recipes.retinaface_settings import RetinaFaceDecode
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """n faces by falling score, in pixels of the image."""
+
+    corners: np.ndarray
+    """``(n, 4)`` float32 x1, y1, x2, y2."""
+    scores: np.ndarray
+    """``(n,)`` float32."""
+    landmarks: np.ndarray
+    """``(n, 5, 2)`` float32 x, y."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,10 @@ class Decode:
 
     settings: RetinaFaceDecode
 
+    def device_outputs(self, outputs: Sequence[np.ndarray], placement: Placement) -> Sequence[np.ndarray]:
+        """What a device hands over for one image: the network's outputs as they are."""
+        return outputs
+
     def __call__(self, outputs: Sequence[np.ndarray], placement: Placement) -> dict[str, np.ndarray]:
         """Detections of one image, by falling score.
 
@@ -32,6 +49,11 @@ class Decode:
 
         Raises ``InputError`` when an output has another shape or dtype, or a value that counts is not finite.
         """
+        found = self.rows(outputs, placement)
+        return _detections(found.corners, found.scores, found.landmarks)
+
+    def rows(self, outputs: Sequence[np.ndarray], placement: Placement) -> Rows:
+        """The same before anything is rounded. Raises ``InputError`` as a call does."""
         loc, conf, landms = self._checked(outputs, placement)
         faces = conf[:, 1]
         rows = np.flatnonzero(faces > np.float32(self.settings.confidence_threshold))
@@ -45,7 +67,7 @@ class Decode:
         if not (np.isfinite(corners).all() and np.isfinite(landmarks).all()):
             raise InputError("output loc or landms decodes to boxes or landmarks that are not finite")
         kept = nms(corners, faces[rows], self.settings.nms_threshold)[: self.settings.keep_top_k]
-        return _detections(corners[kept], faces[rows[kept]], landmarks[kept])
+        return Rows(corners[kept], faces[rows[kept]], landmarks[kept])
 
     def nothing(self) -> dict[str, np.ndarray]:
         """The detections of an image in which nothing was found."""
@@ -55,6 +77,10 @@ class Decode:
         """Shape of each output for one image, in the network's order."""
         priors = retinaface_prior_count(placement.height, placement.width)
         return {"loc": (priors, 4), "conf": (priors, 2), "landms": (priors, 10)}
+
+    def text(self, name: str, boxes: np.ndarray, scores: np.ndarray) -> str:
+        """The result text of image ``name`` (``event/stem``)."""
+        return widerface_text(name, boxes, scores)
 
     def protocol(self) -> list[str]:
         """The decode in words, one clause an entry."""

@@ -7,7 +7,8 @@ import numpy as np
 
 from pth2map.files.errors import InputError
 from pth2map.geometry.placement import Placement
-from pth2map.recipes.settings import RetinaFacePreprocess, Size
+from pth2map.recipes.retinaface_settings import RetinaFacePreprocess
+from pth2map.recipes.settings import Size, require_size
 
 _INTERPOLATIONS = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR}
 _INTERPOLATION_WORDS = {"nearest": "nearest neighbour", "linear": "bilinear"}
@@ -15,10 +16,13 @@ _INTERPOLATION_WORDS = {"nearest": "nearest neighbour", "linear": "bilinear"}
 
 @dataclass(frozen=True)
 class Preprocess:
-    """The preprocessing at one size."""
+    """The preprocessing at one size. Raises ``InputError`` for a size that the settings do not go with."""
 
     settings: RetinaFacePreprocess
     size: Size
+
+    def __post_init__(self) -> None:
+        require_size(self.settings, self.size)
 
     def __call__(self, image: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, Placement]:
         """``image`` ``(h, w, 3)`` uint8 BGR → ``(3, H, W)`` float32 BGR minus mean, and where the image lies on it.

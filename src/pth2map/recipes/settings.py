@@ -1,11 +1,11 @@
-"""What a config may ask of a recipe. No arithmetic here: the workflow reads these without loading an image library."""
+"""What the settings of every recipe share. No arithmetic here: the workflow reads settings without an image library."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from pth2map.files.errors import nearest
+from pth2map.files.errors import InputError, nearest
 
 
 class Section(BaseModel):
@@ -29,52 +29,7 @@ class Section(BaseModel):
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class RetinaFacePreprocess(Section):
-    """How an image becomes the input of RetinaFace."""
-
-    resize: Literal["long_side", "none"] = Field(
-        description="long_side: scale so that the longer side is the variant's size, small images enlarged; none: keep "
-        "the image as it is (size `native`)"
-    )
-    interpolation: Literal["nearest", "linear"] = Field(
-        default="nearest", description="OpenCV's interpolation of the resize; unused with `resize: none`"
-    )
-    pad_value: Annotated[int, Field(ge=0, le=255)] = Field(
-        default=0, description="grey level that fills right and bottom up to the square, before the mean is subtracted"
-    )
-    mean_bgr: tuple[float, float, float] = Field(
-        default=(104.0, 117.0, 123.0),
-        strict=False,
-        description="subtracted from blue, green, red; the pixels are 0 to 255 and BGR",
-    )
-
-
-class RetinaFaceDecode(Section):
-    """How the outputs of RetinaFace become detections."""
-
-    confidence_threshold: Fraction = Field(default=0.02, description="a prior needs a face score above this")
-    nms_threshold: Fraction = Field(
-        default=0.4, description="IoU, sides counted in pixels (+1), above which the lesser box goes"
-    )
-    pre_nms_top_k: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="best candidates that reach the NMS; null: all, as in the published evaluations"
-    )
-    keep_top_k: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="best detections kept after the NMS; null: all"
-    )
-
-
-class RetinaFaceSettings(Section):
-    """RetinaFace: one long-side resize or none, BGR minus mean, priors, NMS, integer boxes in the result text."""
-
-    kind: Literal["retinaface"] = Field(description="the family of preprocessing and decode")
-    preprocess: RetinaFacePreprocess
-    decode: RetinaFaceDecode = Field(default_factory=RetinaFaceDecode)
-
-
-RecipeSettings = RetinaFaceSettings
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Size(Section):
@@ -99,3 +54,16 @@ class Size(Section):
         if self.native:
             return "native"
         return str(self.width) if self.width == self.height else f"{self.width}x{self.height}"
+
+
+class SizedSettings(Protocol):
+    """Settings of a preprocessing that cannot give every size."""
+
+    def refusal(self, size: Size) -> str | None:
+        """Why it cannot give ``size``, as what follows the word size; None when it can."""
+
+
+def require_size(settings: SizedSettings, size: Size) -> None:
+    """Raise ``InputError`` for a size that the settings refuse."""
+    if refusal := settings.refusal(size):
+        raise InputError(f"size {size} {refusal}")

@@ -66,6 +66,8 @@ rule infer_onnxruntime:
         kind=kind_of,
         network=network_of,
         options=session_json,
+        recipe=device_json,
+        size=size_of,
         batch=batch_of,
         state=state("infer"),
     message:
@@ -73,8 +75,8 @@ rule infer_onnxruntime:
     shell:
         "python {input.script:q} --kind {params.kind} --graph {input.graph:q} --checked {input.parity:q}"
         " --network {params.network}"
-        " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --inputs {input.inputs:q}"
-        " --batch {params.batch} --outputs {output.outputs:q} --run {output.run:q} 2> {log:q}"
+        " --options {params.options:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
+        " --size {params.size} --inputs {input.inputs:q} --batch {params.batch} --outputs {output.outputs:q} --run {output.run:q} 2> {log:q}"
 
 
 rule bench_onnxruntime:

@@ -9,12 +9,13 @@ from pth2map.files.errors import InputError
 from pth2map.geometry.letterbox import Letterbox
 from pth2map.geometry.placement import Placement
 from pth2map.geometry.priors import decode_boxes, decode_landmarks, retinaface_priors
-from pth2map.recipes.card_decode import OUTPUTS, Decode, card_outputs, card_rows
-from pth2map.recipes.letterbox_settings import CardDecode
+from pth2map.recipes.card_form import OUTPUTS, card_outputs, card_rows
+from pth2map.recipes.letterbox_decode import Decode
+from pth2map.recipes.letterbox_settings import LetterboxDecode
 from pth2map.recipes.retinaface_decode import Decode as HostDecode
-from pth2map.recipes.settings import RetinaFaceDecode
+from pth2map.recipes.retinaface_settings import RetinaFaceDecode
 
-VSX, NPZ = CardDecode(text="vsx"), CardDecode(text="npz")
+VSX, NPZ = LetterboxDecode(form="card", text="vsx"), LetterboxDecode(form="card", text="npz")
 PLACED = Letterbox(640, 640, 651, 1024)
 
 
@@ -119,7 +120,7 @@ def test_outputs_that_make_no_sense_are_refused(spoil, message):
 
 
 def test_the_protocol_says_what_is_done():
-    for settings, digits in ((VSX, "one decimal"), (NPZ, "digits of their float16")):
+    for settings, digits in ((VSX, "one decimal"), (NPZ, "digits of their precision")):
         words = "; ".join(Decode(settings).protocol())
         for part in ("> 0.02", "IoU 0.4", "best 300", "float16", digits, "not clipped"):
             assert part in words
@@ -147,12 +148,13 @@ def test_host_rows_in_the_form_of_the_card():
 def test_settings_of_the_threshold_and_the_nms():
     corners = np.array([[0, 0, 9, 9], [5, 0, 14, 9]], np.float32)  # IoU 1/3, sides counted +1
     scores, landmarks = np.array([0.5, 0.4]), np.zeros((2, 10))
-    for options, count in (({}, 2), ({"nms_threshold": 0.33}, 1), ({"nms_threshold": 0.34}, 2)):
-        assert (
-            len(card_rows(card_outputs(corners, scores, landmarks, CardDecode(text="vsx", **options))).scores) == count
-        )
-    above = CardDecode(text="vsx", confidence_threshold=0.45)
-    assert len(card_rows(card_outputs(corners, scores, landmarks, above)).scores) == 1
+
+    def rows(**options: float) -> int:
+        settings = LetterboxDecode(form="card", **options)
+        return len(card_rows(card_outputs(corners, scores, landmarks, settings)).scores)
+
+    assert rows() == rows(nms_threshold=0.34) == 2
+    assert rows(nms_threshold=0.33) == rows(confidence_threshold=0.45) == 1
 
 
 @given(st.integers(0, 420), st.integers(0, 2**32 - 1))
@@ -212,3 +214,52 @@ def test_rows_at_the_threshold_may_be_anything(dtype):
     corners = np.array([[1, 2, 10, 20], [np.inf] * 4], np.float32)
     scores, landmarks = np.array([0.5, 0.02], dtype), np.full((2, 10), [[1.0], [1e9]])
     assert len(card_rows(card_outputs(corners, scores, landmarks, VSX)).scores) == 1
+
+
+# Of the network
+
+
+def network_outputs(height: int, width: int, seed: int = 0) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    count = len(retinaface_priors(height, width))
+    loc, landms = (random.normal(0, 1, (count, k)).astype(np.float32) for k in (4, 10))
+    face = random.uniform(0, 0.2, count).astype(np.float32)
+    return [loc, np.stack([1 - face, face], axis=1), landms]
+
+
+def test_the_host_keeps_what_the_card_rounds_or_leaves_out():
+    """Same rows in the same order, but in float32 and beyond 300."""
+    placed, outputs = Letterbox(128, 192, 100, 200), network_outputs(128, 192)
+    host, card = LetterboxDecode(text="npz"), LetterboxDecode(form="card", text="npz")
+    found = Decode(host)(Decode(host).device_outputs(outputs, placed), placed)
+    handed_over = Decode(card).device_outputs(outputs, placed)
+    assert [output.shape for output in handed_over] == list(OUTPUTS.values())
+    on_card = Decode(card)(handed_over, placed)
+    assert len(found["scores"]) > 300 == len(on_card["scores"])
+    np.testing.assert_allclose(found["corners"][:300], on_card["corners"], rtol=2e-3, atol=0.2)
+    np.testing.assert_array_equal(found["scores"][:300].astype(np.float16), on_card["scores"].astype(np.float16))
+    assert (found["corners"][:300] != on_card["corners"]).any()
+
+
+def test_the_host_form_by_one_prior():
+    """A prior at the middle of the third cell of the first row, as large as it is: undone by the letterbox of 2 : 1."""
+    placed = Letterbox(64, 64, 16, 32)
+    shapes = Decode(LetterboxDecode()).output_shapes(placed)
+    outputs = [np.zeros(shape, np.float32) for shape in shapes.values()]
+    outputs[1][2 * 2] = [0.25, 0.75]
+    found = Decode(LetterboxDecode())(outputs, placed)
+    # Centre (20, 4) px and sides of 16 px on the input; scale 2, 16 px of padding above.
+    assert found["corners"].tolist() == [[6, -10, 14, -2]]
+    assert found["boxes"].tolist() == [[6, -10, 8, 8]]
+    assert found["scores"].tolist() == [0.75]
+    np.testing.assert_allclose(found["landmarks"][0], [[10, -6]] * 5, atol=1e-5)
+
+
+def test_the_host_form_without_a_face():
+    placed = Letterbox(64, 64, 16, 32)
+    for settings in (LetterboxDecode(), LetterboxDecode(form="card")):
+        decode = Decode(settings)
+        outputs = [np.zeros(shape, np.float32) for shape in Decode(LetterboxDecode()).output_shapes(placed).values()]
+        found = decode(decode.device_outputs(outputs, placed), placed)
+        for key, nothing in decode.nothing().items():
+            np.testing.assert_array_equal(found[key], nothing, strict=True)

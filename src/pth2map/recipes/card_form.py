@@ -1,4 +1,4 @@
-"""RetinaFace on a Vastai card: the form of its result, from there to detections, and from the host's rows to it.
+"""RetinaFace on a Vastai card: the form of its result, its rows, and the host's rows in that form.
 
 The compiled graph decodes, thresholds and suppresses by itself. For one image it gives three float16 arrays of 300
 rows: ``output_0`` ``(300, 1)`` scores by falling score, -1 where there are no more rows; ``output_1`` ``(300, 4)``
@@ -13,9 +13,7 @@ import numpy as np
 
 from pth2map.files.errors import InputError
 from pth2map.geometry.boxes import nms
-from pth2map.geometry.letterbox import Letterbox
-from pth2map.recipes.card_text import as_printed
-from pth2map.recipes.letterbox_settings import CardDecode, CardText
+from pth2map.recipes.letterbox_settings import LetterboxDecode
 
 ROWS = 300
 END = np.float16(-1)
@@ -36,50 +34,6 @@ class CardRows:
     """``(n, 4)`` float16 x1, y1, x2, y2 in pixels of the input."""
     landmarks: np.ndarray
     """``(n, 5, 2)`` float16 x, y in pixels of the input."""
-
-
-@dataclass(frozen=True)
-class Decode:
-    """The decode of what the card gives."""
-
-    settings: CardDecode
-
-    def __call__(self, outputs: Sequence[np.ndarray], placement: Letterbox) -> dict[str, np.ndarray]:
-        """Detections of one image, by falling score: every row before the end marker.
-
-        Returns ``boxes`` ``(n, 4)`` float64 x, y, w, h and ``scores`` ``(n,)`` float64, the numbers that the published
-        result text prints; ``corners`` ``(n, 4)`` float64 x1, y1, x2, y2 and ``landmarks`` ``(n, 5, 2)`` float32
-        without that rounding. Pixels of the placement's image, not clipped to it.
-
-        Raises ``InputError`` as :func:`card_rows` does.
-        """
-        rows = card_rows(outputs)
-        boxes, scores = as_printed(self.settings.text, image_boxes(self.settings.text, rows, placement), rows.scores)
-        corners = placement.boxes_to_image(rows.corners)
-        landmarks = placement.points_to_image(rows.landmarks).astype(np.float32)
-        return {"boxes": boxes, "scores": scores, "corners": corners, "landmarks": landmarks}
-
-    def nothing(self) -> dict[str, np.ndarray]:
-        """The detections of an image in which nothing was found."""
-        landmarks = np.empty((0, 5, 2), np.float32)
-        return {"boxes": np.empty((0, 4)), "scores": np.empty(0), "corners": np.empty((0, 4)), "landmarks": landmarks}
-
-    def output_shapes(self, placement: Letterbox) -> Mapping[str, tuple[int, ...]]:
-        """Shape of each output for one image, in the card's order; the same for every placement."""
-        return OUTPUTS
-
-    def protocol(self) -> list[str]:
-        """The decode in words, one clause an entry."""
-        settings = self.settings
-        if settings.text == "vsx":
-            digits = "boxes: in float32, printed with one decimal, scores with three"
-        else:
-            digits = "boxes: in float64, printed with all digits, scores with the digits of their float16"
-        return [
-            f"decode on the card: face score > {settings.confidence_threshold:g}, NMS at IoU "
-            f"{settings.nms_threshold:g}, the best {ROWS}, all in float16",
-            f"{digits}, not clipped to the image",
-        ]
 
 
 def card_rows(outputs: Sequence[np.ndarray]) -> CardRows:
@@ -113,21 +67,8 @@ def card_rows(outputs: Sequence[np.ndarray]) -> CardRows:
     return CardRows(scores, corners, landmarks.reshape(-1, 5, 2))
 
 
-def image_boxes(text: CardText, rows: CardRows, placement: Letterbox) -> np.ndarray:
-    """Boxes ``(n, 4)`` float64 x, y, w, h in pixels of the placement's image, before they are printed.
-
-    Both published scripts undo the letterbox in float64 and take sides without +1. The one for the card (``vsx``) keeps
-    corners and sides in float32; the one for files (``npz``) is meant for NumPy 1, where float16 scalars become
-    float64.
-    """
-    corners = placement.boxes_to_image(rows.corners)
-    if text == "vsx":
-        corners = corners.astype(np.float32)
-    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).astype(np.float64)
-
-
 def card_outputs(
-    corners: np.ndarray, scores: np.ndarray, landmarks: np.ndarray, settings: CardDecode
+    corners: np.ndarray, scores: np.ndarray, landmarks: np.ndarray, settings: LetterboxDecode
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The three outputs that a card would give for the host's decoded rows of one image.
 

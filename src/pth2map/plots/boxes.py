@@ -1,0 +1,76 @@
+"""Detections drawn on their picture."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pth2map.datasets.images import read_image
+from pth2map.datasets.index import DatasetIndex
+from pth2map.files.errors import InputError
+from pth2map.files.progress import track
+from pth2map.recipes.detections import Detections
+
+_BOX, _POINT, _TEXT = (0, 158, 115), (213, 94, 0), (255, 255, 255)  # of Okabe and Ito's palette, RGB
+
+
+def draw_detections(
+    image: np.ndarray, boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None = None
+) -> np.ndarray:
+    """A copy of ``image`` ``(h, w, 3)`` uint8 BGR with a frame and the score of each detection.
+
+    ``boxes`` is ``(n, 4)`` x, y, w, h, ``scores`` ``(n,)``, ``landmarks`` ``(n, k, 2)`` x, y, in pixels of the image.
+    Frames are drawn around the pixels of a box, the best on top; what lies outside the image is cut off.
+    """
+    drawn = np.ascontiguousarray(image)
+    drawn = drawn.copy() if drawn is image else drawn
+    thick = max(1, round(max(image.shape[:2]) / 600))
+    for row in np.argsort(scores, kind="stable"):
+        x, y, w, h = boxes[row]
+        first, last = _pixel(x, y), _pixel(x + w, y + h)
+        cv2.rectangle(drawn, first, last, _BOX[::-1], thick)
+        for point in () if landmarks is None else landmarks[row]:
+            cv2.circle(drawn, _pixel(*point), thick, _POINT[::-1], cv2.FILLED)
+        _label(drawn, f"{scores[row]:.2f}", first, thick)
+    return drawn
+
+
+def draw_all(index: DatasetIndex, detections: Detections, score_above: float, folder: Path) -> None:
+    """Write ``<folder>/<event>/<stem>.jpg`` for every image of ``detections``, with its boxes above a score."""
+    file_of = {image.name: index.file(image) for image in index.images}
+    landmarks = detections.extra.get("landmarks")
+    offsets = detections.offsets.tolist()
+    for name, start, stop in zip(track(detections.names, "draw"), offsets, offsets[1:], strict=False):
+        rows = start + np.flatnonzero(detections.scores[start:stop] > score_above)
+        points = None if landmarks is None else landmarks[rows]
+        drawn = draw_detections(read_image(file_of[name]), detections.boxes[rows], detections.scores[rows], points)
+        write_picture(folder / f"{name}.jpg", drawn)
+
+
+def write_picture(path: Path, image: np.ndarray) -> None:
+    """Write ``image`` ``(h, w, 3)`` uint8 BGR in the format of the path's ending.
+
+    Raises ``InputError`` for an ending that no format has.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _, content = cv2.imencode(path.suffix, image)
+    except cv2.error:
+        raise InputError(f"{path}: no picture format is known by this ending; use .jpg or .png") from None
+    path.write_bytes(content.tobytes())
+
+
+def _label(image: np.ndarray, text: str, corner: tuple[int, int], thick: int) -> None:
+    """The text on a ground of its own, above the corner where there is room."""
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.35 * thick
+    (width, height), below = cv2.getTextSize(text, font, scale, thick)
+    x, y = corner
+    y = y if y >= height + below else y + height + below
+    cv2.rectangle(image, (x, y - height - below), (x + width, y), _BOX[::-1], cv2.FILLED)
+    cv2.putText(image, text, (x, y - below // 2), font, scale, _TEXT, thick, cv2.LINE_AA)
+
+
+def _pixel(x: float, y: float) -> tuple[int, int]:
+    """Within what the drawing functions take; far outside every image it is all the same."""
+    whole = np.clip(np.rint([x, y]), -(2**15), 2**15).astype(int)
+    return int(whole[0]), int(whole[1])

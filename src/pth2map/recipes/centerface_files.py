@@ -1,0 +1,49 @@
+"""Tensor files of CenterFace as its Ascend page lays them out.
+
+Inputs: ``<stem>.bin``, raw float32 ``(1, 3, H, W)`` in C order. Outputs: raw float32 ``<stem>_0.bin`` to
+``<stem>_3.bin``, in the network's order. Where an image lies on its input follows from its size: nothing is kept of it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pth2map.geometry.affine import AffinePlacement
+from pth2map.recipes.centerface_decode import Decode
+from pth2map.recipes.centerface_preprocess import Preprocess
+from pth2map.recipes.tensor_files import read_raw, read_raw_outputs, stem_of, write_raw_outputs
+
+NUMBERS = (0, 1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a shard; :class:`pth2map.recipes.recipe.TensorFiles` says what each method is for."""
+
+    preprocess: Preprocess
+    decode: Decode
+
+    def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{stem_of(name)}.bin").write_bytes(self.preprocess(image)[0].tobytes())
+
+    def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
+        """Nothing: runners take the folder."""
+
+    def read_input(self, folder: Path, name: str) -> np.ndarray:
+        path = folder / f"{stem_of(name)}.bin"
+        size = self.preprocess.size
+        assert size.height is not None and size.width is not None
+        shape = (3, size.height, size.width)
+        return read_raw(path, shape, f"an input {shape}", "run the prepare stage again")
+
+    def write_outputs(self, folder: Path, number: int, name: str, outputs: Sequence[np.ndarray]) -> None:
+        write_raw_outputs(folder, name, NUMBERS, outputs)
+
+    def read_outputs(
+        self, folder: Path, inputs: Path, places: Mapping[str, AffinePlacement]
+    ) -> Iterator[tuple[AffinePlacement, list[np.ndarray]]]:
+        for name, placement in places.items():
+            yield placement, read_raw_outputs(folder, name, NUMBERS, self.decode.output_shapes(placement))

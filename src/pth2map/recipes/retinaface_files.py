@@ -1,0 +1,77 @@
+"""Tensor files of RetinaFace as the Ascend pages lay them out.
+
+Inputs: ``prep/<stem>.npy``, ``(1, 3, H, W)`` float32 in C order, and ``prep_info/<event>/<stem>.bin``, the scale as
+four bytes float32. Outputs: raw float32 ``<stem>_0.bin`` landmarks, ``<stem>_1.bin`` scores, ``<stem>_2.bin`` boxes:
+the numbering of the published scripts.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from pth2map.files.errors import InputError
+from pth2map.geometry.placement import Placement
+from pth2map.recipes.retinaface_decode import Decode
+from pth2map.recipes.retinaface_preprocess import Preprocess
+from pth2map.recipes.tensor_files import read_raw_outputs, stem_of, write_raw_outputs
+
+NUMBERS = (2, 1, 0)
+"""Of the outputs loc, conf, landms."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a shard; :class:`pth2map.recipes.recipe.TensorFiles` says what each method is for."""
+
+    preprocess: Preprocess
+    decode: Decode
+
+    def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
+        tensor, placement = self.preprocess(image)
+        path = PurePosixPath(name)
+        prep, info = folder / "prep", folder / "prep_info" / path.parent
+        prep.mkdir(parents=True, exist_ok=True)
+        info.mkdir(parents=True, exist_ok=True)
+        np.save(prep / f"{path.name}.npy", tensor[None], allow_pickle=False)
+        (info / f"{path.name}.bin").write_bytes(np.float32(placement.scale).tobytes())
+
+    def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
+        """Nothing: runners take the folder."""
+
+    def read_input(self, folder: Path, name: str) -> np.ndarray:
+        path = folder / "prep" / f"{stem_of(name)}.npy"
+        try:
+            tensor: np.ndarray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path}: not a readable .npy file ({error}); run the prepare stage again") from None
+        if tensor.dtype != np.float32 or tensor.ndim != 4 or tensor.shape[:2] != (1, 3):
+            raise InputError(f"{path}: holds {tensor.dtype} {tensor.shape}, expected float32 (1, 3, H, W)")
+        first: np.ndarray = tensor[0]
+        return first
+
+    def write_outputs(self, folder: Path, number: int, name: str, outputs: Sequence[np.ndarray]) -> None:
+        write_raw_outputs(folder, name, NUMBERS, outputs)
+
+    def read_outputs(
+        self, folder: Path, inputs: Path, places: Mapping[str, Placement]
+    ) -> Iterator[tuple[Placement, list[np.ndarray]]]:
+        """With the scale that was kept, as the published decode takes it."""
+        for name, place in places.items():
+            placement = replace(place, scale=_read_scale(inputs, name))
+            yield placement, read_raw_outputs(folder, name, NUMBERS, self.decode.output_shapes(placement))
+
+
+def _read_scale(folder: Path, name: str) -> np.float32:
+    path = folder / "prep_info" / f"{name}.bin"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; run the prepare stage again") from None
+    if len(content) != 4:
+        raise InputError(f"{path}: {len(content)} bytes, expected the 4 of one float32; run the prepare stage again")
+    scale = np.float32(np.frombuffer(content, dtype="<f4")[0])
+    if not (np.isfinite(scale) and scale > 0):
+        raise InputError(f"{path}: holds {scale}, expected a scale above 0; run the prepare stage again")
+    return scale

@@ -1,0 +1,48 @@
+"""The results of a model's points, a row each, for a program or a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pth2map.datasets.widerface import SUBSETS
+
+
+def points_table(results: Sequence[Mapping[str, Any]], costs: Mapping[str, Mapping[str, Any]]) -> str:
+    """A TSV of the contents of ``map.json`` of each point and, by size, of ``complexity.json``.
+
+    AP is a fraction with six decimals, empty where there is none; columns of other IoU thresholds than the result's
+    say so (``easy@0.4``). ``weights`` is ``synthetic`` where they were made of a formula: such figures say nothing of
+    the model. ``comparable`` says whether all images of the published set were scored. What an image costs is empty at
+    size ``native``.
+    """
+    table = io.StringIO()
+    rows = [_row(result, costs) for result in results]
+    writer = csv.DictWriter(table, list(rows[0]), delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
+
+
+def _row(result: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    size, precision, batch = result["variant"].rsplit("-", 2)
+    cost = costs.get(size, {})
+    metrics = {
+        name if float(iou) == result["iou_threshold"] else f"{name}@{iou}": "" if value is None else f"{value:.6f}"
+        for iou, values in result["metrics_at_iou"].items()
+        for name, value in sorted(values.items(), key=lambda pair: SUBSETS.index(pair[0]))
+    }
+    return {
+        "model": result["model"],
+        "engine": result["engine"],
+        "kind": result["kind"],
+        "size": size,
+        "precision": precision,
+        "batch": batch.removeprefix("b"),
+        "iou": f"{result['iou_threshold']:g}",
+        **metrics,
+        "images": result["images"],
+        "comparable": "yes" if result["full_dataset"] else "no",
+        "weights": "synthetic" if result["synthetic"] else "trained",
+        **{key: cost.get(key, "") for key in ("parameters", "macs", "operations")},
+    }

@@ -1,0 +1,208 @@
+"""Blocks of several sizes, batches and forms on 24 real images, some with weights by formula."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from pth2map.datasets.widerface import read_ground_truth
+from pth2map.evaluation.widerface import evaluate
+from pth2map.recipes.detections import load_detections, read_texts
+
+from .conftest import ROOT, Run, copy_project, run_snakemake
+
+OVERLAY = """
+engines:
+  by_files: {kind: onnxruntime, route: files}
+models:
+  retinaface_mnet:
+    engines: [onnxruntime, by_files, torchscript]
+    variants: {sizes: [320, 416]}
+    headline: {engine: onnxruntime, variant: 416-fp32-b1}
+  retinaface_r50:
+    engines: [onnxruntime, by_files]
+    variants: {sizes: [320]}
+    headline: {engine: onnxruntime, variant: 320-fp32-b1}
+    recipe: {decode: {form: card, text: npz}}
+  centerface:
+    engines: [onnxruntime, by_files]
+    variants: {sizes: [416]}
+    headline: {engine: onnxruntime, variant: 416-fp32-b1}
+tensor_shards: 1
+"""
+BATCHES = (1, 4, 8, 16, 32)
+
+
+@pytest.fixture(scope="module")
+def folder(mirror, tmp_path_factory) -> Path:
+    """A folder in which every point of three blocks has been made."""
+    folder = tmp_path_factory.mktemp("variants")
+    (folder / "variants.yaml").write_text(OVERLAY)
+    models = ("retinaface_mnet", "retinaface_r50", "centerface")
+    targets = [f"results/{model}/{file}" for model in models for file in ("all.tsv", "map.txt")]
+    targets += ["results/retinaface_mnet/onnxruntime/416-fp32-b1/drawn"]
+    run = call(folder, mirror, *targets)
+    assert run.status == 0, run.output
+    return folder
+
+
+def call(folder: Path, mirror: Path, *targets: str) -> Run:
+    overlays = (ROOT / "config/smoke.yaml", "variants.yaml")
+    return run_snakemake(ROOT, folder, "--configfile", *overlays, "--", *targets, PTH2MAP_MIRROR=str(mirror))
+
+
+def table(folder: Path, model: str) -> list[dict[str, str]]:
+    with (folder / "results" / model / "all.tsv").open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def point(folder: Path, model: str, engine: str, variant: str) -> Path:
+    return folder / "results" / model / engine / variant
+
+
+def test_the_table_has_a_row_for_every_point(folder):
+    points = {model: [(r["engine"], r["size"], r["batch"]) for r in table(folder, model)] for model in
+              ("retinaface_mnet", "retinaface_r50", "centerface")}  # fmt: skip
+    assert points == {
+        "retinaface_mnet": [(e, s, "1") for e in ("onnxruntime", "by_files", "torchscript") for s in ("320", "416")],
+        "retinaface_r50": [(e, "320", "1") for e in ("onnxruntime", "by_files")],
+        "centerface": [(e, "416", str(b)) for e in ("onnxruntime", "by_files") for b in BATCHES],
+    }
+    for model in points:
+        for row in table(folder, model):
+            variant = f"{row['size']}-{row['precision']}-b{row['batch']}"
+            result = json.loads((point(folder, model, row["engine"], variant) / "map.json").read_text())
+            for subset, value in result["metrics"].items():
+                assert float(row[subset]) == pytest.approx(value, abs=5e-7)
+
+
+def test_cost_in_the_table_is_that_of_the_published_page(folder):
+    costs = {row["size"]: (row["parameters"], row["operations"]) for row in table(folder, "retinaface_mnet")}
+    assert costs == {"320": ("426608", "254329600"), "416": ("426608", "429817024")}
+    (cost,) = {(row["parameters"], row["operations"]) for row in table(folder, "retinaface_r50")}
+    assert int(cost[0]) == pytest.approx(27.294e6, rel=1e-4)
+    assert int(cost[1]) == pytest.approx(11.117e9, rel=1e-4)
+
+
+def test_ap_grows_with_the_size_and_engines_agree(folder):
+    rows = table(folder, "retinaface_mnet")
+    by_point = {(row["engine"], row["size"]): float(row["hard"]) for row in rows}
+    assert 0.3 < by_point["onnxruntime", "320"] < by_point["onnxruntime", "416"] < 0.8
+    for size in ("320", "416"):
+        assert by_point["onnxruntime", size] == by_point["by_files", size]
+        assert by_point["torchscript", size] == pytest.approx(by_point["onnxruntime", size], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "variant"),
+    [("retinaface_mnet", "416-fp32-b1"), ("retinaface_r50", "320-fp32-b1"), ("centerface", "416-fp32-b4")],
+)
+def test_both_routes_give_identical_detections(folder, model, variant):
+    stream, files = (point(folder, model, engine, variant) / "detections" for engine in ("onnxruntime", "by_files"))
+    assert (stream / "detections.npz").read_bytes() == (files / "detections.npz").read_bytes()
+    assert len(load_detections(stream / "detections.npz").scores) > 24
+
+
+def test_batches_find_the_same(folder):
+    """Not the AP alone, which is near 0 with weights by formula."""
+    first, *others = (
+        load_detections(point(folder, "centerface", "onnxruntime", f"416-fp32-b{batch}") / "detections/detections.npz")
+        for batch in BATCHES
+    )
+    for other in others:
+        np.testing.assert_array_equal(other.counts, first.counts)
+        np.testing.assert_allclose(other.scores, first.scores, rtol=0, atol=1e-3)
+        np.testing.assert_allclose(other.extra["corners"], first.extra["corners"], rtol=0, atol=0.01)
+    results = [row for row in table(folder, "centerface") if row["engine"] == "onnxruntime"]
+    for name in ("easy", "medium", "hard", "easy@0.4", "medium@0.4", "hard@0.4"):
+        assert np.ptp([float(row[name]) for row in results]) <= 1e-4
+
+
+def test_every_image_has_its_best_peaks_and_no_more(folder):
+    counts = load_detections(point(folder, "centerface", "onnxruntime", "416-fp32-b1") / "detections/detections.npz")
+    assert counts.counts.shape == (24,)
+    assert (counts.counts <= 200).all()
+    assert (counts.counts == 200).any()
+
+
+def test_text_and_binary_give_the_same_ap(folder, mirror):
+    truth = read_ground_truth(mirror / "widerface-mini/ground_truth")
+    for model, variant in (
+        ("retinaface_mnet", "416-fp32-b1"),
+        ("retinaface_r50", "320-fp32-b1"),
+        ("centerface", "416-fp32-b1"),
+    ):
+        detections = point(folder, model, "onnxruntime", variant) / "detections"
+        binary, text = load_detections(detections / "detections.npz"), read_texts(detections / "text")
+        assert text.content_hash() == binary.content_hash()
+        part = truth.subset(binary.names)
+        assert evaluate(text, part).ap == pytest.approx(evaluate(binary, part).ap, abs=1e-12)
+
+
+def test_both_thresholds_are_labelled_and_weights_by_formula_are_stamped(folder):
+    text = (folder / "results/centerface/map.txt").read_text()
+    assert "\nIoU 0.5 % " in text
+    assert "\nIoU 0.4 % " in text
+    assert "SYNTHETIC WEIGHTS" in text
+    assert "SYNTHETIC" not in (folder / "results/retinaface_mnet/map.txt").read_text()
+    assert {row["weights"] for row in table(folder, "centerface")} == {"synthetic"}
+    assert {row["weights"] for row in table(folder, "retinaface_mnet")} == {"trained"}
+
+
+def test_the_protocol_says_what_was_done(folder):
+    protocol = json.loads((folder / "results/centerface/map.json").read_text())["protocol"]
+    for part in (
+        "centred (bilinear)",
+        "divided by (0.28863828, 0.27408164, 0.27809835)",
+        "peaks of the heat map (3×3), no score threshold, the best 200, no NMS",
+        "AP at IoU 0.5, and 0.4 beside it",
+    ):
+        assert part in protocol
+    protocol = json.loads((folder / "results/retinaface_r50/map.json").read_text())["protocol"]
+    assert "in the card's form" in protocol
+    assert "the best 300, in float16" in protocol
+
+
+def test_graphs_have_the_opset_asked_for(folder):
+    for model, size, opset in (("retinaface_mnet", 416, 10), ("centerface", 416, 11)):
+        graph = onnx.load(folder / f"results/{model}/export/{size}/model.onnx")
+        assert [(entry.domain, entry.version) for entry in graph.opset_import] == [("", opset)]
+
+
+def test_pictures_with_what_was_found(folder, mirror):
+    drawn = point(folder, "retinaface_mnet", "onnxruntime", "416-fp32-b1") / "drawn"
+    pictures = sorted(path.relative_to(drawn).as_posix() for path in drawn.rglob("*.jpg"))
+    assert len(pictures) == 24
+    changed = 0
+    for name in pictures:
+        ours, original = (
+            cv2.imread(str(drawn / name)),
+            cv2.imread(str(mirror / "widerface-mini/WIDER_val/images" / name)),
+        )
+        assert ours.shape == original.shape
+        changed += int(np.abs(ours.astype(int) - original).max() > 100)
+    assert changed > 12
+
+
+def test_the_file_route_leaves_no_tensor_behind(folder):
+    left = [path for path in (folder / "scratch").rglob("*") if path.suffix in {".npy", ".bin"}]
+    left += (folder / "scratch").rglob("inputs/*")
+    assert not left
+
+
+def test_a_second_call_does_nothing(folder, mirror):
+    run = call(folder, mirror, "results/centerface/all.tsv", "results/retinaface_r50/map.txt")
+    assert "Nothing to be done" in run.output, run.output
+
+
+def test_weights_by_formula_in_the_shipped_config_are_refused(mirror, tmp_path):
+    project = copy_project(tmp_path / "project")
+    path = project / "config/config.yaml"
+    path.write_text(path.read_text().replace("weights: centerface\n", "weights: {formula: []}\n"))
+    run = run_snakemake(project, tmp_path, "-n", "--", "results/centerface/map.txt", PTH2MAP_MIRROR=str(mirror))
+    assert run.status != 0
+    assert "models.centerface.weights: found formula; weights made of a formula stand in overlays" in run.output

@@ -1,0 +1,26 @@
+"""Draw the detections of a point on the pictures, in the layout of the dataset."""
+
+import argparse
+from pathlib import Path
+
+import _library  # noqa: F401  isort: skip
+from pth2map.datasets.index import DatasetIndex
+from pth2map.files.atomic import replacing_folder
+from pth2map.files.command import run
+from pth2map.plots.boxes import draw_all
+from pth2map.recipes.detections import load_detections
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--index", required=True, type=Path, help="index of the dataset")
+    parser.add_argument("--detections", required=True, type=Path, help="what was found (.npz)")
+    parser.add_argument("--score-above", type=float, default=0.5, help="boxes with a score above this")
+    parser.add_argument("--drawn", required=True, type=Path, help="output: folder of pictures, <event>/<stem>.jpg")
+    args = parser.parse_args()
+    with replacing_folder(args.drawn) as folder:
+        draw_all(DatasetIndex.load(args.index), load_detections(args.detections), args.score_above, folder)
+
+
+if __name__ == "__main__":
+    run(main)
