@@ -1,8 +1,8 @@
 """What one image costs: parameters and operations of an exported ONNX graph.
 
 Multiply-accumulates (products summed up, padding included) and the constants that were learned are read off the graph
-file. Export folds batch normalisation into the convolutions, so neither its elements nor which biases are its own can be
-seen there. What ``CONVENTION`` counts beside multiply-accumulates is therefore counted in the network, which runs on
+file. Export folds batch normalisation into the convolutions, so its elements and its share of the biases are not seen
+there. What ``CONVENTION`` counts beside multiply-accumulates is therefore counted in the network, which runs on
 torch's meta device: shapes alone. The multiply-accumulates of both must agree, so that no figure is put together from
 two networks.
 """

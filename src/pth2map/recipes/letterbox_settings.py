@@ -27,7 +27,7 @@ class LetterboxPreprocess(Section):
         "the route over `.npz` files does not",
     )
     pad: Annotated[int, Field(ge=0, le=255)] | Literal["mean"] = Field(
-        default="mean",
+        default=0,
         description="what fills the input around the image, before the mean is subtracted: a grey level, or `mean` for "
         "the colour `mean_bgr`, which becomes 0",
     )
