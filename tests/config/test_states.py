@@ -16,7 +16,7 @@ from pth2map.files.records import note_fetched
 ROOT = Path(__file__).parents[2]
 POINT = Point("retinaface", "onnxruntime", "1000-fp32-b1")
 OTHER = Point("retinaface", "torchscript", "1000-fp32-b1")
-STAGES = ("prepare", "infer", "detect", "gather", "score", "plot", "bench")
+STAGES = ("prepare", "infer", "detect", "gather", "score", "draw", "plot", "bench")
 
 
 @pytest.fixture
@@ -36,6 +36,8 @@ def states_of(values) -> dict[str, str]:
         "export": states.export(*graph),
         "check": states.check(*graph),
         "parity": states.parity("retinaface"),
+        "complexity": states.complexity("retinaface", "1000"),
+        "table": states.all_points("retinaface"),
         "headline": states.headline("retinaface"),
         **{stage: getattr(states, stage)(POINT) for stage in STAGES},
     }
@@ -46,7 +48,8 @@ def changed(before, values) -> set[str]:
     return {stage for stage in before if before[stage] != after[stage]}
 
 
-EVERYTHING = {"index", "export", "check", "parity", "headline", *STAGES}
+EXPORT = {"export", "complexity"}
+EVERYTHING = {"index", "check", "parity", "table", "headline", *EXPORT, *STAGES}
 
 
 def older(path: Path) -> None:
@@ -60,7 +63,7 @@ def test_equal_configs_have_equal_states(values):
 def test_an_older_image_in_the_place_of_one_counts(values):
     before = states_of(values)
     older(next(Path(values["datasets"]["widerface"]["root"]).glob("*/*/*/*.jpg")))
-    assert changed(before, values) == EVERYTHING - {"export"}
+    assert changed(before, values) == EVERYTHING - EXPORT
 
 
 def test_of_the_ground_truth_the_content_counts(values):
@@ -69,7 +72,7 @@ def test_of_the_ground_truth_the_content_counts(values):
     older(path)
     assert not changed(before, values)
     path.write_bytes(path.read_bytes() + b" ")
-    assert changed(before, values) == EVERYTHING - {"export"}
+    assert changed(before, values) == EVERYTHING - EXPORT
 
 
 def test_a_declared_dataset_has_one_state_before_and_after_it_is_fetched(values, tmp_path, monkeypatch):
@@ -89,7 +92,7 @@ def test_a_declared_dataset_has_one_state_before_and_after_it_is_fetched(values,
     note_fetched(declared, Path("data"))
     assert not changed(absent, values)
     older(next(folder.glob("*/*.jpg")))
-    assert changed(absent, values) == EVERYTHING - {"export"}
+    assert changed(absent, values) == EVERYTHING - EXPORT
 
 
 def test_other_files_beside_the_images_do_not(values):
@@ -97,7 +100,7 @@ def test_other_files_beside_the_images_do_not(values):
     folder = Path(values["datasets"]["widerface"]["root"]) / "WIDER_val/images/0--Parade"
     (folder / "Thumbs.db").touch()
     (folder / "gone.jpg").symlink_to("nowhere.jpg")
-    assert changed(before, values) == EVERYTHING - {"export"}  # the link: its name could be an image's
+    assert changed(before, values) == EVERYTHING - EXPORT  # the link: its name could be an image's
     (folder / "gone.jpg").unlink()
     assert not changed(before, values)
 
@@ -108,14 +111,18 @@ def test_older_weights_count(values):
     assert changed(before, values) == EVERYTHING - {"index", "prepare"}
 
 
+RESULTS = {"gather", "score", "draw", "plot", "headline", "table"}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("recipe.decode", {"nms_threshold": 0.3}, {"detect", "gather", "score", "plot", "headline"}),
+        ("recipe.decode", {"nms_threshold": 0.3}, RESULTS | {"detect"}),
+        ("scoring", {"iou_thresholds": [0.4]}, RESULTS - {"gather"}),
         ("export.opset", 12, EVERYTHING - {"index", "prepare"}),
-        ("export.parity", {"images": 2}, EVERYTHING - {"index", "prepare", "export"}),
-        ("recipe.preprocess.pad_value", 7, EVERYTHING - {"index", "export"}),
-        ("engines", ["onnxruntime"], {"parity"}),
+        ("export.parity", {"images": 2}, EVERYTHING - {"index", "prepare"} - EXPORT),
+        ("recipe.preprocess.pad_value", 7, EVERYTHING - {"index"} - EXPORT),
+        ("engines", ["onnxruntime"], {"parity", "table"}),
     ],
 )
 def test_a_key_counts_for_the_stages_behind_it(values, path, value, expected):
@@ -126,6 +133,44 @@ def test_a_key_counts_for_the_stages_behind_it(values, path, value, expected):
         block = block[parent]
     block[last] = value
     assert changed(before, values) == expected
+
+
+LETTERBOX = Point("retinaface_mnet", "onnxruntime", "320-fp32-b1")
+
+
+@pytest.mark.parametrize(
+    ("form", "key", "value", "infers"),
+    [("host", "text", "npz", False), ("host", "form", "card", True), ("card", "nms_threshold", 0.3, True)],
+)
+def test_a_decode_on_the_device_is_a_part_of_inference(values, form, key, value, infers):
+    values["engines"]["onnxruntime"]["route"] = "files"
+    decode = values["models"]["retinaface_mnet"]["recipe"]["decode"]
+    decode["form"] = form
+    before = letterbox_states(values)
+    decode[key] = value
+    assert (letterbox_states(values)["infer"] != before["infer"]) is infers
+    assert letterbox_states(values)["detect"] != before["detect"]
+    assert letterbox_states(values)["prepare"] == before["prepare"]
+
+
+def letterbox_states(values) -> dict[str, str]:
+    config = copy.deepcopy(values)
+    config["models"]["retinaface_mnet"]["weights"] = config["models"]["retinaface"]["weights"]
+    states = States(Points(load_config(config, ROOT)), ROOT / "workflow/scripts")
+    return {stage: getattr(states, stage)(LETTERBOX) for stage in ("prepare", "infer", "detect")}
+
+
+def test_the_scale_rules_of_a_formula_count_as_weights(values):
+    values["models"]["retinaface"]["weights"] = {"formula": [["^a", 1.0]]}
+    before = states_of(values)
+    values["models"]["retinaface"]["weights"] = {"formula": [["^a", 2.0]]}
+    assert changed(before, values) == EVERYTHING - {"index", "prepare"}
+
+
+def test_how_pictures_are_drawn_counts_for_them_alone(values):
+    before = states_of(values)
+    values["drawing"] = {"score_above": 0.9}
+    assert changed(before, values) == {"draw"}
 
 
 def test_the_code_alone_does_not_know_the_config(values):

@@ -6,13 +6,13 @@ import pytest
 
 from .conftest import ROOT, run_snakemake
 
-BOTH = "{scoring: {iou_thresholds: [0.5, 0.4]}}"
+BOTH = {"scoring": {"iou_thresholds": [0.5, 0.4]}}
 RECIPES = {"retinaface": "a1000", "retinaface_native": "orig"}
 
 
 def test_ap_is_that_of_the_upstream_code(golden, mirror, tmp_path):
     targets = [f"results/{model}/map.json" for model in RECIPES]
-    (tmp_path / "both.yaml").write_text("models: {%s}" % ", ".join(f"{model}: {BOTH}" for model in RECIPES))
+    (tmp_path / "both.yaml").write_text(json.dumps({"models": dict.fromkeys(RECIPES, BOTH)}))
     overlays = ("--configfile", ROOT / "config/mini.yaml", "both.yaml")
     run = run_snakemake(ROOT, tmp_path, *overlays, "--", *targets, PTH2MAP_MIRROR=str(mirror))
     assert run.status == 0, run.output

@@ -20,8 +20,18 @@ def documented_targets() -> list[str]:
 
 @pytest.mark.parametrize("target", documented_targets())
 def test_every_documented_target_is_offered(target, mirror, tmp_path):
-    run = run_snakemake(ROOT, tmp_path, *SMOKE, "-n", "--", target, PTH2MAP_MIRROR=str(mirror))
+    overlays = (*SMOKE, ROOT / "config/alternatives.yaml")
+    run = run_snakemake(ROOT, tmp_path, *overlays, "-n", "--", target, PTH2MAP_MIRROR=str(mirror))
     assert run.status == 0, run.output
+
+
+def test_models_that_wait_for_a_person_are_left_out_of_all_and_named(mirror, tmp_path):
+    data = ("--config", f"datasets={{widerface: {{root: {mirror}/widerface-mini}}}}")
+    run = run_snakemake(ROOT, tmp_path, "-n", *data, PTH2MAP_MIRROR=str(mirror))
+    assert run.status == 0, run.output
+    assert "left out: centerface: model_best.pth can only be fetched by a person" in run.output
+    assert "results/retinaface_r50/map.txt" in run.output
+    assert "results/centerface" not in run.output
 
 
 @pytest.mark.parametrize(
