@@ -14,11 +14,13 @@ from tests.bad_input.page import hold
 from pth2map.datasets.index import DatasetIndex
 from pth2map.datasets.widerface_index import index_widerface
 from pth2map.recipes.detections import Detections, save_detections
-from pth2map.recipes.tensor_files import write_outputs
+from pth2map.recipes.recipe import Recipe
 
 AREA = Area("What stages leave for the next (`scratch/`)")
 AGAIN = "Remove the file that is named and give the command again: Snakemake makes it anew."
 RECIPE = '{"kind": "retinaface", "preprocess": {"resize": "long_side"}}'
+CENTERFACE = '{"kind": "centerface"}'
+CARD = '{"kind": "retinaface_letterbox", "decode": {"form": "card"}}'
 PRIORS = 168  # of 64 x 64
 
 
@@ -39,7 +41,8 @@ class Shards:
         outputs = (self.folder / "results/detections.npz", self.folder / "results/text")
         return refused(
             "gather",
-            *("--index", self.index, "--shards", *self.paths, "--detections", outputs[0], "--texts", outputs[1]),
+            *("--recipe", RECIPE, "--size", "64", "--index", self.index, "--shards", *self.paths),
+            *("--detections", outputs[0], "--texts", outputs[1]),
             outputs=outputs[:1],
             folder=self.folder,
         )
@@ -127,7 +130,8 @@ def score(shards: Shards, spoil: str, content: bytes) -> str:
     run = {"time": "", "kind": "onnxruntime", "options": {}, "packages": {"onnxruntime": "1"}, "seconds": 1.0}
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     outputs = [folder / name for name in ("map.txt", "map.json", "provenance.json", "curves.npz")]
-    leaf = json.dumps({"engine": {"kind": "onnxruntime"}, "precision": "fp32", "batch": 1})
+    point = {"engine": {"kind": "onnxruntime"}, "precision": "fp32", "batch": 1}
+    leaf = json.dumps({**point, "scoring": {"iou_thresholds": [0.5]}, "synthetic": False})
     arguments = (
         *("--model", "mine", "--network", "mine", "--engine", "onnxruntime", "--variant", "64-fp32-b1"),
         *("--recipe", RECIPE, "--size", "64", "--leaf", leaf, "--leaf-hash", "0", "--code", "0"),
@@ -169,30 +173,36 @@ def truncated_curves(folder: Path) -> str:
 
 
 @cache
-def tensors() -> Path:
-    """Tensor files of the synthetic set and outputs for them, to be copied."""
+def tensors(recipe: str) -> Path:
+    """Tensor files of the synthetic set and outputs of zeros for them, to be copied."""
     folder = shared_folder("tensors")
     index, _ = index_widerface("widerface", synthetic_wider.make(folder / "wider"))
     index.save(folder / "index.json")
-    shard = ("--index", folder / "index.json", "--shard", "1-of-1", "--recipe", RECIPE, "--size", "64")
-    works("prepare", *shard, "--inputs", folder / "inputs")
+    works("prepare", *shard(folder, recipe), "--inputs", folder / "inputs")
     (folder / "outputs").mkdir()
-    shapes = {"loc": (PRIORS, 4), "conf": (PRIORS, 2), "landms": (PRIORS, 10)}
-    for name in index.names:
-        write_outputs(folder / "outputs", name, list(shapes), [np.zeros(s, np.float32) for s in shapes.values()])
+    parsed = Recipe.parse(recipe, "64")
+    files, decode, preprocess = parsed.files(), parsed.decode(), parsed.preprocess()
+    network = Recipe.parse(recipe.replace("card", "host"), "64").decode()
+    for number, image in enumerate(index.images):
+        placement = preprocess.placement(image.height, image.width)
+        outputs = [np.zeros(shape, np.float32) for shape in network.output_shapes(placement).values()]
+        files.write_outputs(folder / "outputs", number, image.name, decode.device_outputs(outputs, placement))
     return folder
 
 
-def decode(folder: Path, spoil: Callable[[Path], None]) -> str:
+def shard(folder: Path, recipe: str) -> tuple[str | Path, ...]:
+    return ("--index", folder / "index.json", "--shard", "1-of-1", "--recipe", recipe, "--size", "64")
+
+
+def decode(folder: Path, spoil: Callable[[Path], object], recipe: str = RECIPE) -> str:
     """What the decode says when the files of one image are spoilt."""
     for name in ("inputs", "outputs"):
-        shutil.copytree(tensors() / name, folder / name)
-    shutil.copy(tensors() / "index.json", folder)
+        shutil.copytree(tensors(recipe) / name, folder / name)
+    shutil.copy(tensors(recipe) / "index.json", folder)
     spoil(folder)
-    shard = ("--index", folder / "index.json", "--shard", "1-of-1", "--recipe", RECIPE, "--size", "64")
     files = ("--inputs", folder / "inputs", "--outputs", folder / "outputs")
     output = folder / "detections.npz"
-    return refused("decode", *shard, *files, "--detections", output, outputs=[output], folder=folder)
+    return refused("decode", *shard(folder, recipe), *files, "--detections", output, outputs=[output], folder=folder)
 
 
 @AREA.case("an output file of an engine that is missing", "See the engine's log; run it again.")
@@ -220,6 +230,48 @@ def scale_missing(folder: Path) -> str:
 def scale_not_finite(folder: Path) -> str:
     path = "inputs/prep_info/1--Shop/1_Shop_a_1.bin"
     return decode(folder, lambda f: (f / path).write_bytes(np.float32(np.nan).tobytes()))
+
+
+@AREA.case("an output file of CenterFace that is cut short", "See the engine's log; run it again.")
+def centerface_output_cut(folder: Path) -> str:
+    return decode(folder, lambda f: (f / "outputs/1_Shop_a_1_0.bin").write_bytes(bytes(100)), CENTERFACE)
+
+
+@AREA.case("a heat map that is not finite", "See the engine's log; a precision too low for the network?")
+def heat_map_not_finite(folder: Path) -> str:
+    values = np.full((16, 16), np.inf, np.float32)
+    return decode(folder, lambda f: (f / "outputs/1_Shop_a_1_0.bin").write_bytes(values.tobytes()), CENTERFACE)
+
+
+@AREA.case("a result of the card that is missing", "See the runner's log; run it again into an empty folder.")
+def card_output_missing(folder: Path) -> str:
+    return decode(folder, lambda f: (f / "outputs/output_000002.npz").unlink(), CARD)
+
+
+@AREA.case("more results of the card than lines in the datalist", "Empty the folder and run the card again.")
+def card_output_surplus(folder: Path) -> str:
+    source = "outputs/output_000002.npz"
+    return decode(folder, lambda f: shutil.copy(f / source, f / "outputs/output_000099.npz"), CARD)
+
+
+@AREA.case("a datalist that lost a line", AGAIN)
+def datalist_cut(folder: Path) -> str:
+    def cut(f: Path) -> None:
+        lines = (f / "inputs/datalist.txt").read_text().splitlines(keepends=True)
+        (f / "inputs/datalist.txt").write_text("".join(lines[1:]))
+
+    return decode(folder, cut, CARD)
+
+
+@AREA.case("a result of the card that is no `.npz`", "See the runner's log; run it again into an empty folder.")
+def card_output_damaged(folder: Path) -> str:
+    return decode(folder, lambda f: (f / "outputs/output_000002.npz").write_bytes(b"PK\x03\x04"), CARD)
+
+
+@AREA.case("a result of a graph that was compiled without `retinaface_nms`", "Compile it with `graph.extra_ops`.")
+def card_output_of_another_graph(folder: Path) -> str:
+    rows = {f"output_{number}": np.zeros((PRIORS, k), np.float16) for number, k in enumerate((4, 2, 10))}
+    return decode(folder, lambda f: np.savez(f / "outputs/output_000002.npz", **rows), CARD)
 
 
 @AREA.parametrize()

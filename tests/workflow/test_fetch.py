@@ -56,7 +56,7 @@ class Origin:
             "files": files,
             "folders": {"widerface_val_images": {"files": len(synthetic_wider.NAMES)}},
             "datasets": {"widerface": {"shards": 1}},
-            "models": {"retinaface": block},
+            "models": {"retinaface": block, "retinaface_r50": {"weights": "retinaface_mobilenet025"}},
         }
         return yaml.safe_dump(values)
 

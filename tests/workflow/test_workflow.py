@@ -150,7 +150,12 @@ CHECK = {"check_export": 1, **DETECT}
         ("engines/onnxruntime.py", "inter_op_num_threads = 1", "inter_op_num_threads = 2", CHECK),
         ("evaluation/widerface.py", "return float(np.sum(", "return 1.0 * float(np.sum(", SCORE),
         ("plots/precision_recall.py", "dpi=150", "dpi=100", {"plot_curves": 1, "report_headline": 1}),
-        ("networks/catalogue.py", '"retinaface_resnet50": Entry', '"another": Entry', {}),
+        (
+            "networks/catalogue.py",
+            '"centerface": Entry',
+            '"another": Entry("pth2map.other", "X", ()), "centerface": Entry',
+            {},
+        ),
         ("export/parity.py", "max_abs=float(", "max_abs=1.0 * float(", CHECK),
         ("geometry/boxes.py", "import numpy as np\n", "import numpy as np  # for arrays\n", {}),
     ],
