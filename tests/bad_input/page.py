@@ -20,6 +20,7 @@ MODULES = (
     "graphs",
     "stages",
     "result_texts",
+    "detect",
     "surroundings",
     "whole_runs",
 )

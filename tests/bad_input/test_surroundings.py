@@ -69,7 +69,7 @@ def full_disk(folder: Path) -> str:
 def full_disk_for_a_folder(folder: Path) -> str:
     shards = Shards(folder)
     outputs = ("--detections", folder / "detections.npz", "--texts", folder / "disk/text")
-    shard = ("--index", shards.index, "--shards", *shards.paths)
+    shard = ("--recipe", RECIPE, "--size", "64", "--index", shards.index, "--shards", *shards.paths)
     return on_a_full_disk(folder, 8, "earlier.txt", "gather", *shard, *outputs)
 
 
@@ -120,7 +120,8 @@ def file_for_folder(folder: Path) -> str:
     shards = Shards(folder)
     (folder / "text").write_bytes(EARLIER)
     outputs = ("--detections", folder / "detections.npz", "--texts", folder / "text")
-    return refused("gather", "--index", shards.index, "--shards", *shards.paths, *outputs, folder=folder)
+    shard = ("--recipe", RECIPE, "--size", "64", "--index", shards.index, "--shards", *shards.paths)
+    return refused("gather", *shard, *outputs, folder=folder)
 
 
 @AREA.case("a file where a folder on the way to the results goes", "Move it away.")
@@ -151,8 +152,8 @@ def odd_paths(folder: Path) -> str:
     works("index_widerface", "--dataset", "widerface", "--root", root, *outputs)
     index = DatasetIndex.load(odd / "index.json")
     save_detections(odd / "1-of-1.npz", found(list(index.names)))
-    shard = ("--shards", odd / "1-of-1.npz")
-    works("gather", "--index", odd / "index.json", *shard, "--detections", odd / "all.npz", "--texts", odd / "text")
+    shard = ("--recipe", RECIPE, "--size", "64", "--index", odd / "index.json", "--shards", odd / "1-of-1.npz")
+    works("gather", *shard, "--detections", odd / "all.npz", "--texts", odd / "text")
     assert load_detections(odd / "all.npz").names == index.names
     return "works"
 

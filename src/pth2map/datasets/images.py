@@ -51,9 +51,11 @@ def inspect_image(path: Path) -> ImageFacts:
     content = _read(path)
     _check_complete(content, path)
     width, height, plain = _size(content, path)
+    # At an eighth of the size every byte of a JPEG is still decoded, in two fifths of the time. Of other formats OpenCV
+    # cannot give an eighth of a side shorter than eight pixels.
+    flags = cv2.IMREAD_REDUCED_GRAYSCALE_8 if min(width, height) >= 8 else cv2.IMREAD_GRAYSCALE
     with _caught_messages() as messages:
-        # At an eighth of the size every byte of a JPEG is still decoded, in two fifths of the time.
-        decoded = _decode(content, cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        decoded = _decode(content, flags)
         messages.seek(0)
         said = messages.read().decode(errors="replace").splitlines()
     if decoded is None:

@@ -27,8 +27,8 @@ def formula_state_dict(network: nn.Module, scale_rules: Sequence[tuple[str, floa
 
 def save_formula_weights(network: str, scale_rules: Sequence[tuple[str, float]], path: Path) -> None:
     """Write the :func:`formula_state_dict` of a network of the catalogue as a checkpoint; equal rules, equal bytes."""
-    with replacing(path) as temporary:
-        torch.save(formula_state_dict(build(network), scale_rules), temporary)
+    with replacing(path) as temporary, temporary.open("wb") as file:  # given a path, torch would write its name too
+        torch.save(formula_state_dict(build(network), scale_rules), file)
 
 
 def _entry(name: str, shape: tuple[int, ...], scale_rules: Sequence[tuple[str, float]]) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 
 from pth2map.datasets.images import read_image
 from pth2map.datasets.index import DatasetIndex
+from pth2map.files.atomic import replacing
 from pth2map.files.errors import InputError
 from pth2map.files.progress import track
 from pth2map.recipes.detections import Detections
@@ -22,8 +23,7 @@ def draw_detections(
     ``boxes`` is ``(n, 4)`` x, y, w, h, ``scores`` ``(n,)``, ``landmarks`` ``(n, k, 2)`` x, y, in pixels of the image.
     Frames are drawn around the pixels of a box, the best on top; what lies outside the image is cut off.
     """
-    drawn = np.ascontiguousarray(image)
-    drawn = drawn.copy() if drawn is image else drawn
+    drawn = image.copy()
     thick = max(1, round(max(image.shape[:2]) / 600))
     for row in np.argsort(scores, kind="stable"):
         x, y, w, h = boxes[row]
@@ -50,14 +50,17 @@ def draw_all(index: DatasetIndex, detections: Detections, score_above: float, fo
 def write_picture(path: Path, image: np.ndarray) -> None:
     """Write ``image`` ``(h, w, 3)`` uint8 BGR in the format of the path's ending.
 
-    Raises ``InputError`` for an ending that no format has.
+    Raises ``InputError`` for an ending that no format has, and for an image that is too large for the format.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _, content = cv2.imencode(path.suffix, image)
+        done, content = cv2.imencode(path.suffix, image)
     except cv2.error:
         raise InputError(f"{path}: no picture format is known by this ending; use .jpg or .png") from None
-    path.write_bytes(content.tobytes())
+    if not done:
+        size = f"{image.shape[1]}×{image.shape[0]}"
+        raise InputError(f"{path}: the format of this ending takes no picture of {size} px; use .png")
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.tobytes())
 
 
 def _label(image: np.ndarray, text: str, corner: tuple[int, int], thick: int) -> None:
