@@ -37,7 +37,7 @@ from pth2map.files.processes import exclusive
 from pth2map.files.progress import track
 from pth2map.files.provenance import describe_run
 from pth2map.networks.catalogue import entry
-from pth2map.plots.boxes import draw_detections, write_picture
+from pth2map.plots.boxes import SYNTHETIC, draw_detections, write_picture
 from pth2map.recipes.catalogue import RECIPES
 from pth2map.recipes.recipe import Decode, Preprocess, Recipe
 from pth2map.recipes.settings import Size
@@ -56,6 +56,18 @@ class Picture:
 
     path: Path
     name: Path
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a graph's check knows of the checkpoint behind it."""
+
+    sha256: str
+    synthetic: bool
+
+    @classmethod
+    def of(cls, parity: Mapping[str, Any]) -> Self:
+        return cls(str(parity["weights"]["sha256"]), bool(parity["weights"]["synthetic"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,10 +221,9 @@ class Detector:
         block, engine = points.model(point.model), points.engine(point.engine)
         recipe = Recipe(block.recipe, Size.parse(point.size))
         preprocess, decode = recipe.preprocess(), recipe.decode()
-        synthetic = point.model in points.formula_models()
-        if synthetic:
-            _tell("SYNTHETIC WEIGHTS, made of a formula: what is found says nothing of the model")
         graph, weights = checked_graph(points, point, root, preprocess, picture)
+        if weights.synthetic:
+            _tell("SYNTHETIC WEIGHTS, made of a formula: what is found says nothing of the model")
         options = engine.model_dump(mode="json", exclude={"kind", "route"})
         session = open_session(engine.kind, graph, entry(block.network).outputs, options)
         run = {"kind": engine.kind, "options": options, **describe_run()}
@@ -222,7 +233,7 @@ class Detector:
             *decode.protocol(),
             engine_clause([run], parse_variant(point.variant)[1], batch=1),
         )
-        return cls(point, preprocess, decode, session, weights, synthetic, protocol)
+        return cls(point, preprocess, decode, session, weights.sha256, weights.synthetic, protocol)
 
     def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Every detection in ``image`` ``(h, w, 3)`` uint8 BGR, as the decode of the recipe gives them.
@@ -260,12 +271,14 @@ def describe(found: Sequence[Found], score_above: float) -> list[str]:
     return lines
 
 
-def draw(found: Sequence[Found], folder: Path) -> None:
+def draw(found: Sequence[Found], folder: Path, synthetic: bool = False) -> None:
     """Write each picture with what was found in it, under its own name below ``folder``."""
     for each in _tracked(found, "draw"):
         rows = each.rows
         image = read_image(each.picture.path)
-        drawn = draw_detections(image, rows["boxes"], rows["scores"], rows.get("landmarks"))
+        drawn = draw_detections(
+            image, rows["boxes"], rows["scores"], rows.get("landmarks"), SYNTHETIC if synthetic else None
+        )
         write_picture(folder / each.picture.name, drawn)
 
 
@@ -286,8 +299,8 @@ def report(detector: Detector, found: Sequence[Found], score_above: float) -> di
 
 def checked_graph(
     points: Points, point: Point, root: Path, preprocess: Preprocess, picture: Picture
-) -> tuple[Path, str]:
-    """The exported graph of a point, and the SHA-256 of its weights.
+) -> tuple[Path, Weights]:
+    """The exported graph of a point, and what is known of its weights.
 
     One whose check is of its very bytes is used as it is; otherwise it is exported and held to PyTorch on ``picture``.
     Raises ``InputError`` as :meth:`Detector.open` does.
@@ -296,13 +309,13 @@ def checked_graph(
     folder = CHECKED_GRAPHS / point.model / graph_state(points, point, root)
     graph = folder / f"model.{GRAPHS[graph_format].suffix}"
     parity = folder / f"{graph.name}.parity.json"
-    weights_hash = _weights_of(graph, parity)
-    if weights_hash is None:
+    known = _weights_of(graph, parity)
+    if known is None:
         with _weights(points, point.model) as weights, exclusive(folder / ".lock"):
-            weights_hash = _weights_of(graph, parity)  # another process may have made it meanwhile
-            if weights_hash is None:
-                weights_hash = _export(points, point, weights, graph, parity, preprocess, picture)
-    return graph, weights_hash
+            known = _weights_of(graph, parity)  # another process may have made it meanwhile
+            if known is None:
+                known = _export(points, point, weights, graph, parity, preprocess, picture)
+    return graph, known
 
 
 def graph_state(points: Points, point: Point, root: Path) -> str:
@@ -320,11 +333,11 @@ def graph_state(points: Points, point: Point, root: Path) -> str:
     return hash_json(facts)[:12]
 
 
-def _weights_of(graph: Path, parity: Path) -> str | None:
-    """SHA-256 of the weights of a graph, if it is the one that was checked."""
+def _weights_of(graph: Path, parity: Path) -> Weights | None:
+    """Those of a graph, if it is the one that was checked."""
     try:
         found = read_json(parity)
-        return str(found["weights"]["sha256"]) if found["graph"] == hash_file(graph) else None
+        return Weights.of(found) if found["graph"] == hash_file(graph) else None
     except (InputError, FileNotFoundError, LookupError, TypeError):  # one of them is not there, or not whole
         return None
 
@@ -349,8 +362,8 @@ def _weights(points: Points, model: str) -> Iterator[Path]:
 
 def _export(
     points: Points, point: Point, weights: Path, graph: Path, parity: Path, preprocess: Preprocess, picture: Picture
-) -> str:
-    """Write a graph and its check; returns the SHA-256 of the weights."""
+) -> Weights:
+    """Write a graph and its check; returns what is known of the weights."""
     from pth2map.export.graphs import export_graph  # noqa: PLC0415  (imports torch)
     from pth2map.export.run_network import run_network  # noqa: PLC0415
 
@@ -377,7 +390,7 @@ def _export(
     largest = max(output["max_abs"] for output in found["outputs"].values())
     _tell(f"{graph}: differs from PyTorch by at most {largest:.2g} on {picture.path}")
     write_json(parity, {**found, "run": describe_run()})
-    return str(found["weights"]["sha256"])
+    return Weights.of(found)
 
 
 def _of_each(pictures: Sequence[Picture], call: Callable[[Picture], T], label: str) -> list[T]:

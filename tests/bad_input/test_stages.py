@@ -125,13 +125,13 @@ def score(shards: Shards, spoil: str, content: bytes) -> str:
     folder = shards.folder
     index = DatasetIndex.load(shards.index)
     save_detections(folder / "detections.npz", found(list(index.names)))
-    parity = {"weights": {"sha256": "0" * 64}}
+    parity = {"weights": {"sha256": "0" * 64, "synthetic": False}}
     (folder / "parity.json").write_text(json.dumps(parity), encoding="utf-8")
     run = {"time": "", "kind": "onnxruntime", "options": {}, "packages": {"onnxruntime": "1"}, "seconds": 1.0}
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     outputs = [folder / name for name in ("map.txt", "map.json", "provenance.json", "curves.npz")]
-    point = {"engine": {"kind": "onnxruntime"}, "precision": "fp32", "batch": 1}
-    leaf = json.dumps({**point, "scoring": {"iou_thresholds": [0.5]}, "synthetic": False})
+    point = {"engine": {"kind": "onnxruntime"}, "precision": "fp32", "batch": 1, "weights": "declared"}
+    leaf = json.dumps({**point, "scoring": {"iou_thresholds": [0.5]}})
     arguments = (
         *("--model", "mine", "--network", "mine", "--engine", "onnxruntime", "--variant", "64-fp32-b1"),
         *("--recipe", RECIPE, "--size", "64", "--leaf", leaf, "--leaf-hash", "0", "--code", "0"),

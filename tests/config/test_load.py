@@ -198,6 +198,26 @@ def test_the_shipped_config_is_right():
             "models.centerface.export.dynamic: batches above 1 need batch to be dynamic",
         ),
         (
+            {"models__centerface__network": "retinaface_resnet50"},
+            "models.centerface.recipe.kind: centerface does not go with network retinaface_resnet50; allowed: ",
+        ),
+        (
+            {"models__centerface__scoring": {"iou_thresholds": [0.3333333333]}},
+            "models.centerface.scoring.iou_thresholds: found 0.3333333333; expected at most six digits",
+        ),
+        (
+            {"models__centerface__weights": {"formula": [], "path": "mine.pth"}},
+            "models.centerface.weights: found path and formula; give one, and the other null",
+        ),
+        (
+            {"models__retinaface_mnet__variants__sizes": [320, "320x320"], "models__retinaface_mnet__headline": DROP},
+            "models.retinaface_mnet.variants.sizes: 320x320 is a square; give one number, 320",
+        ),
+        (
+            {"models__retinaface_mnet__variants__sizes": [100000000], "models__retinaface_mnet__headline": DROP},
+            "models.retinaface_mnet.variants.sizes: 100000000 has more than 67,108,864 pixels",
+        ),
+        (
             {"models__retinaface_mnet__export__opset": 8},
             "models.retinaface_mnet.export.opset: found 8; expected 9 or more",
         ),

@@ -26,6 +26,7 @@ def test_the_text_for_a_person():
         index=index(),
         metrics={0.5: {"easy": 0.90454321, "medium": 1.0, "hard": None}},
         synthetic=False,
+        weights="declared",
         protocol=["input: x", "evaluator: y"],
         notes=["something"],
         hashes={"weights": "ab", "ground_truth": "cd"},
@@ -54,12 +55,15 @@ def test_the_text_for_a_person():
     assert content["images"] == 3
     assert content["iou_threshold"] == 0.5
     assert content["synthetic"] is False
+    assert result.caption() == ["AP at IoU 0.5, 3 images, not the published set"]
 
 
 def test_every_iou_threshold_is_labelled_and_the_first_is_the_result():
     metrics = {0.5: {"easy": 0.5, "medium": 0.25}, 0.4: {"easy": 0.625, "medium": None}}
     names = {"model": "m", "engine": "e", "kind": "k", "variant": "v"}
-    result = Result(**names, index=index(), metrics=metrics, synthetic=True, protocol=[], notes=[], hashes={})
+    result = Result(
+        **names, index=index(), metrics=metrics, synthetic=True, weights="own", protocol=[], notes=[], hashes={}
+    )
     assert result.to_text().split("\n\n")[1:3] == [
         "SYNTHETIC WEIGHTS, made of a formula: these figures say nothing of the model",
         "AP                      easy    medium\n"
@@ -72,6 +76,7 @@ def test_every_iou_threshold_is_labelled_and_the_first_is_the_result():
     assert content["metrics"] == {"easy": 0.5, "medium": 0.25}
     assert content["metrics_at_iou"] == {"0.5": {"easy": 0.5, "medium": 0.25}, "0.4": {"easy": 0.625, "medium": None}}
     assert content["synthetic"] is True
+    assert result.caption()[1].startswith("SYNTHETIC WEIGHTS")
 
 
 def test_what_may_be_compared_with_published_figures():
@@ -85,7 +90,7 @@ def test_what_may_be_compared_with_published_figures():
 def test_the_iou_thresholds_stand_in_the_protocol():
     assert "AP at IoU 0.5 (sides" in widerface_clauses(index(), [EVALUATION])[1]
     both = [EVALUATION, replace(EVALUATION, iou_threshold=0.4)]
-    assert "AP at IoU 0.5, and 0.4 beside it, (sides" in widerface_clauses(index(), both)[1]
+    assert "AP at IoU 0.5 and beside it at 0.4 (sides" in widerface_clauses(index(), both)[1]
 
 
 def test_left_out_images_are_noted():

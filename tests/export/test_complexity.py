@@ -327,3 +327,10 @@ def test_the_command_writes_what_the_library_measures(mobilenet025, tmp_path):
         "network": "retinaface_mobilenet025",
     }
     assert (found["width"], found["height"]) == (320, 240)
+
+
+@pytest.mark.parametrize("opset", [9, 10, 17])
+def test_the_count_does_not_depend_on_the_opset(tmp_path, opset):
+    network = RetinaFace.mobilenet025().eval()
+    export_onnx(network, tmp_path / "graph.onnx", (1, 3, 320, 320), ("loc", "conf", "landms"), opset=opset)
+    assert measure(tmp_path / "graph.onnx", network, Size.parse("320")).operations == 254_329_600

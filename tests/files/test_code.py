@@ -76,3 +76,10 @@ def test_every_module_that_is_loaded_by_name_can_be_counted():
     modules |= {module for entry in RECIPES.values() for module in (entry.preprocess, entry.decode)}
     for module in modules:
         assert code._files_of(module), module
+
+
+def test_what_a_table_imports_for_its_rows_does_not_count(project):
+    table = "pth2map/catalogue.py"
+    before = hash_after(project, table, "from pth2map import unused\nTABLE = {'a': 'pth2map.unused'}\n")
+    assert hash_after(project, "pth2map/unused.py", "X = 2\n") == before
+    assert hash_after(project, "pth2map/unused.py", "X = 3\n", "pth2map.unused") != before

@@ -16,7 +16,7 @@ from torch import nn
 from pth2map.files.errors import InputError
 from pth2map.files.hashing import hash_file
 from pth2map.networks.checkpoints import load_weights, tunnel_name
-from pth2map.networks.formula import formula_state_dict
+from pth2map.networks.formula import formula_state_dict, save_formula_weights
 from pth2map.networks.retinaface import RetinaFace
 
 WEIGHTS = formula_state_dict(RetinaFace.mobilenet025())
@@ -265,3 +265,12 @@ def test_damage_is_refused_or_harmless(file, content, data):
     except InputError:
         return
     assert loaded.entries == len(SMALL.state_dict())
+
+
+def test_weights_by_formula_say_what_they_are_wherever_they_lie(tmp_path):
+    path = tmp_path / "mine.pth"
+    save_formula_weights("retinaface_mobilenet025", [("^ClassHead", 0.3)], path)
+    network = RetinaFace.mobilenet025()
+    assert load_weights(network, path).synthetic is True
+    torch.save(network.state_dict(), path)
+    assert load_weights(network, path).synthetic is False

@@ -138,3 +138,12 @@ def test_a_picture_that_cannot_be_written_is_refused(name, image, sentence, tmp_
     with pytest.raises(InputError, match=f"{name}: .*{sentence}"):
         write_picture(tmp_path / "drawn" / name, image)
     assert not (tmp_path / "drawn").exists()
+
+
+def test_a_stamp_stands_in_the_upper_left_corner():
+    boxes = np.zeros((0, 4))
+    picture = draw_detections(IMAGE, boxes, np.zeros(0), stamp="SYNTHETIC WEIGHTS")
+    touched = changed(picture)
+    assert (picture[:10].min(axis=2) > 180).sum() > 50, "nearly white"
+    assert touched[:10, :60].mean() > 0.9
+    assert not touched[HEIGHT // 2 :].any()

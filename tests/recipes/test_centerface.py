@@ -309,7 +309,7 @@ def test_the_protocol_says_how_detections_are_made():
     for part in ("peaks", "(3×3)", "no score threshold", "the best 200", "no NMS", "+1 px", "0.1 px", "0.001"):
         assert part in words
     words = "; ".join(decode_with(top_k=50, confidence_threshold=0.05, nms_threshold=0.3).protocol())
-    for part in ("score > 0.05", "the best 50", "NMS at IoU 0.3"):
+    for part in ("score > 0.05", "the best 50", "NMS (+1 px) at IoU 0.3"):
         assert part in words
 
 

@@ -15,6 +15,7 @@ SHAPES = {"loc": (6, 4), "conf": (6, 2), "landms": (6, 10)}
 SQUARE = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "long_side"}}), "8").files()
 CENTERFACE = Recipe.parse(json.dumps({"kind": "centerface"}), "64x32").files()
 CARD = Recipe.parse(json.dumps({"kind": "retinaface_letterbox"}), "32").files()
+PLACEMENT = Placement(8, 8, np.float32(1))
 IMAGE = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
 
 
@@ -27,7 +28,8 @@ def outputs():
 @pytest.mark.parametrize("files", [SQUARE, CENTERFACE, CARD], ids=["retinaface", "centerface", "card"])
 def test_the_network_gets_from_the_file_what_it_gets_without_one(files, tmp_path):
     files.write_input(tmp_path, NAME, IMAGE)
-    np.testing.assert_array_equal(files.read_input(tmp_path, NAME), files.preprocess(IMAGE)[0], strict=True)
+    tensor, placement = files.preprocess(IMAGE)
+    np.testing.assert_array_equal(files.read_input(tmp_path, NAME, placement), tensor, strict=True)
 
 
 def test_layout_of_retinaface(tmp_path):
@@ -41,7 +43,7 @@ def test_layout_of_retinaface(tmp_path):
 
 
 def test_outputs_of_retinaface_are_numbered_landmarks_scores_boxes(tmp_path):
-    placement = Placement(8, 8, np.float32(1))
+    placement = SQUARE.preprocess.placement(3, 5)
     shapes = SQUARE.decode.output_shapes(placement)
     outputs = [np.full(shape, shape[1], np.float32) for shape in shapes.values()]
     (tmp_path / "out").mkdir()
@@ -51,7 +53,7 @@ def test_outputs_of_retinaface_are_numbered_landmarks_scores_boxes(tmp_path):
     for number, output in enumerate((landms, conf, loc)):
         assert (tmp_path / f"out/a_{number}.bin").read_bytes() == output.tobytes()
     ((placed, read),) = SQUARE.read_outputs(tmp_path / "out", tmp_path / "in", {NAME: placement})
-    assert placed.scale == np.float32(8 / 5), "that of the file"
+    assert placed == placement
     for found, written in zip(read, outputs, strict=True):
         np.testing.assert_array_equal(found, written, strict=True)
 
@@ -68,10 +70,10 @@ def test_layout_of_centerface(tmp_path):
     assert [output.shape for output in read] == [output.shape for output in outputs]
     (tmp_path / "a.bin").write_bytes(b"1234")
     with pytest.raises(InputError, match=r"a\.bin: 4 bytes, expected 24576 for an input \(3, 32, 64\)"):
-        CENTERFACE.read_input(tmp_path, NAME)
+        CENTERFACE.read_input(tmp_path, NAME, placement)
     (tmp_path / "a.bin").unlink()
     with pytest.raises(InputError, match=r"a\.bin: No such file .*; run the prepare stage again"):
-        CENTERFACE.read_input(tmp_path, NAME)
+        CENTERFACE.read_input(tmp_path, NAME, placement)
 
 
 def test_centerface_input_equals_the_published_file_byte_for_byte(golden, mirror, tmp_path):
@@ -101,12 +103,29 @@ def test_a_damaged_input_is_named(tmp_path):
     (tmp_path / "prep").mkdir()
     (tmp_path / "prep/a.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(InputError, match=r"a\.npy: not a readable"):
-        SQUARE.read_input(tmp_path, "e/a")
+        SQUARE.read_input(tmp_path, "e/a", PLACEMENT)
     np.save(tmp_path / "prep/a.npy", np.zeros((1, 3, 4, 4)))
     with pytest.raises(InputError, match=r"float64 .*expected float32"):
-        SQUARE.read_input(tmp_path, "e/a")
+        SQUARE.read_input(tmp_path, "e/a", PLACEMENT)
     with pytest.raises(InputError, match="prepare stage"):
-        next(SQUARE.read_outputs(tmp_path, tmp_path, {"e/a": Placement(8, 8, np.float32(1))}))
+        next(SQUARE.read_outputs(tmp_path, tmp_path, {"e/a": PLACEMENT}))
+    (tmp_path / "prep_info/e").mkdir(parents=True)
+    (tmp_path / "prep_info/e/a.bin").write_bytes(np.float32(0.75).tobytes())
+    with pytest.raises(InputError, match=r"a\.bin: holds 0\.75, expected 1\.0; run the prepare stage again"):
+        next(SQUARE.read_outputs(tmp_path, tmp_path, {"e/a": PLACEMENT}))
+    CARD.write_input(tmp_path, "e/a", IMAGE)
+    with pytest.raises(InputError, match=r"a\.npz: holds an image of 5×3 px, expected 3×5; run the prepare"):
+        CARD.read_input(tmp_path, "e/a", CARD.preprocess.placement(5, 3))
+
+
+def test_outputs_are_numbered_by_the_line_that_a_runner_reads(tmp_path):
+    names = [NAME, "0--Parade/b"]
+    CARD.list_inputs(tmp_path, names, tmp_path)
+    assert list(CARD.places(tmp_path, names)) == [0, 1]
+    lines = (tmp_path / "datalist.txt").read_text().splitlines()
+    (tmp_path / "datalist.txt").write_text("\n".join(reversed(lines)))
+    assert list(CARD.places(tmp_path, names)) == [1, 0]
+    assert list(SQUARE.places(tmp_path, names)) == [0, 1]
 
 
 def test_images_that_share_a_file_name_are_refused():

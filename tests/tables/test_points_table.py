@@ -15,6 +15,7 @@ def result(**changes: object) -> dict[str, object]:
         "images": 24,
         "full_dataset": False,
         "synthetic": False,
+        "weights": "declared",
         "iou_threshold": 0.5,
         "metrics_at_iou": {"0.5": {"easy": 0.5, "hard": None, "medium": 0.123456789}},
     }
@@ -29,7 +30,7 @@ def test_a_row_for_a_person_who_sorts_by_size_and_precision():
     assert points_table([result()], {"320": COST}) == (
         "model\tengine\tkind\tsize\tprecision\tbatch\tiou\teasy\tmedium\thard\timages\tcomparable\tweights\t"
         "parameters\tmacs\toperations\n"
-        "m\te\tonnxruntime\t320\tfp32\t1\t0.5\t0.500000\t0.123457\t\t24\tno\ttrained\t426608\t245286400\t254329600\n"
+        "m\te\tonnxruntime\t320\tfp32\t1\t0.5\t0.500000\t0.123457\t\t24\tno\tdeclared\t426608\t245286400\t254329600\n"
     )
 
 
@@ -37,7 +38,12 @@ def test_other_thresholds_have_columns_that_say_so():
     at_iou = {"0.4": {"easy": 0.75, "medium": 0.5, "hard": 0.25}, "0.5": {"easy": 0.5, "medium": 0.25, "hard": 0.0}}
     (row,) = rows(points_table([result(metrics_at_iou=at_iou, synthetic=True, full_dataset=True)], {}))
     assert (row["iou"], row["easy"], row["easy@0.4"], row["hard@0.4"]) == ("0.5", "0.500000", "0.750000", "0.250000")
-    assert (row["weights"], row["comparable"]) == ("synthetic", "yes")
+    assert (row["weights"], row["comparable"]) == ("synthetic", "no")
+    names = list(row)
+    assert names[names.index("iou") + 1 : names.index("images")] == [
+        *("easy", "medium", "hard"),
+        *("easy@0.4", "medium@0.4", "hard@0.4"),
+    ]
 
 
 def test_every_point_has_the_cost_of_its_size_and_native_none():

@@ -62,6 +62,9 @@ def test_the_result_is_stamped(folder):
     assert result["images"] == 5
     assert result["variant"] == "320-fp32-b4"
     assert result["full_dataset"] is False
+    assert result["synthetic"] is True, "the checkpoint says so, though it is given by path"
+    assert result["weights"] == "own"
+    assert "SYNTHETIC WEIGHTS" in (folder / "results/retinaface/map.txt").read_text()
     assert "5 images of a folder that is not the published set of 3,226" in result["protocol"]
 
 

@@ -321,7 +321,9 @@ def maps_of_model(wildcards):
 
 
 def costs_of_model(wildcards):
-    """What a network costs at every size of a block."""
+    """What a network costs at every size of a block that has ONNX graphs."""
+    if "onnx" not in POINTS.headline_graphs(wildcards.model):
+        return []
     folder = f"results/{wildcards.model}/export"
     sizes = POINTS.fixed_sizes(wildcards.model)
     return [f"{folder}/{size}/complexity.json" for size in sizes]

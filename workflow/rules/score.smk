@@ -79,6 +79,7 @@ rule draw_detections:
         script=script("draw_detections"),
         index=index_of,
         images=images_of_model,
+        parity=parity_of,
         detections="results/{model}/{engine}/{variant}/detections/detections.npz",
     output:
         drawn=directory("results/{model}/{engine}/{variant}/drawn"),
@@ -95,7 +96,7 @@ rule draw_detections:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: draw the detections"
     shell:
         "python {input.script:q} --index {input.index:q} --detections {input.detections:q}"
-        " --score-above {params.score_above} --drawn {output.drawn:q} 2> {log:q}"
+        " --parity {input.parity:q} --score-above {params.score_above} --drawn {output.drawn:q} 2> {log:q}"
 
 
 rule tabulate_points:

@@ -9,7 +9,7 @@ from _shard import add_check_argument, add_recipe_arguments, add_session_argumen
 from pth2map.datasets.images import read_image
 from pth2map.datasets.index import DatasetIndex
 from pth2map.engines.bench import measure
-from pth2map.files.atomic import write_json
+from pth2map.files.atomic import read_json, write_json
 from pth2map.files.command import run
 from pth2map.files.provenance import describe_run
 
@@ -29,6 +29,8 @@ def main() -> None:
     image, _ = recipe_of(args).preprocess()(read_image(index.file(index.images[0])))
     timing = measure(session_of(args, args.checked), image, args.batch, args.runs, args.warmup)
     point = {"kind": args.kind, "options": json.loads(args.options), "input": list(image.shape)}
+    if args.checked:
+        point["synthetic"] = read_json(args.checked)["weights"]["synthetic"]
     write_json(args.perf, {**point, **timing.to_json(), "run": describe_run()})
 
 

@@ -49,7 +49,7 @@ def main() -> None:
     detector = Detector.open(points, point, ROOT, pictures[0])
     found = detect(detector, pictures, args.score_above)
     if args.draw:
-        draw(found, args.draw)
+        draw(found, args.draw, detector.synthetic)
     if args.json:
         write_json(args.json, report(detector, found, args.score_above))
     print(*describe(found, args.score_above), sep="\n")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
 from pth2map.datasets.index import DatasetIndex
-from pth2map.files.atomic import replacing_folder
+from pth2map.files.atomic import read_json, replacing_folder
 from pth2map.files.command import run
-from pth2map.plots.boxes import draw_all
+from pth2map.plots.boxes import SYNTHETIC, draw_all
 from pth2map.recipes.detections import load_detections
 
 
@@ -16,10 +16,12 @@ def main() -> None:
     parser.add_argument("--index", required=True, type=Path, help="index of the dataset")
     parser.add_argument("--detections", required=True, type=Path, help="what was found (.npz)")
     parser.add_argument("--score-above", type=float, default=0.5, help="boxes with a score above this")
+    parser.add_argument("--parity", required=True, type=Path, help="parity of the graph, which knows the weights")
     parser.add_argument("--drawn", required=True, type=Path, help="output: folder of pictures, <event>/<stem>.jpg")
     args = parser.parse_args()
+    stamp = SYNTHETIC if read_json(args.parity)["weights"]["synthetic"] else None
     with replacing_folder(args.drawn) as folder:
-        draw_all(DatasetIndex.load(args.index), load_detections(args.detections), args.score_above, folder)
+        draw_all(DatasetIndex.load(args.index), load_detections(args.detections), args.score_above, folder, stamp)
 
 
 if __name__ == "__main__":

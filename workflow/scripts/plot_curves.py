@@ -15,9 +15,9 @@ def main() -> None:
     parser.add_argument("--title", required=True)
     parser.add_argument("--picture", required=True, type=Path, help="output (.png)")
     args = parser.parse_args()
-    arrays = read_npz(args.curves, ("subsets", "ap", "curves"))
+    arrays = read_npz(args.curves, ("subsets", "ap", "curves", "caption"))
     ap = dict(zip(arrays["subsets"].tolist(), arrays["ap"].tolist(), strict=True))
-    plot_curves(ap, arrays["curves"], args.picture, args.title)
+    plot_curves(ap, arrays["curves"], args.picture, "\n".join([args.title, *arrays["caption"].tolist()]))
 
 
 if __name__ == "__main__":

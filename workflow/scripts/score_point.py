@@ -4,6 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
+
 import _library  # noqa: F401  isort: skip
 from _shard import add_recipe_arguments, recipe_of
 from pth2map.datasets.index import DatasetIndex
@@ -52,7 +54,8 @@ def main() -> None:
         variant=args.variant,
         index=index,
         metrics={each.iou_threshold: each.metrics for each in scored},
-        synthetic=leaf["synthetic"],
+        synthetic=parity["weights"]["synthetic"],
+        weights=leaf["weights"],
         protocol=[
             f"network: {args.network}",
             *recipe.preprocess().protocol(),
@@ -77,7 +80,7 @@ def main() -> None:
         "infer": runs,
         "score": describe_run(),
     }
-    write_npz(args.curves, **curve_arrays(scored[0]))
+    write_npz(args.curves, **curve_arrays(scored[0]), caption=np.array(result.caption()))
     write_json(args.provenance, provenance)
     write_text(args.text, result.to_text())
     write_json(args.json, result.to_json())

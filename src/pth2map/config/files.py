@@ -27,10 +27,11 @@ def check_config_files(paths: Iterable[Path | str]) -> None:
 
 def refuse_formulas(path: Path) -> None:
     """Raise ``InputError`` when weights in a config file are made of a formula: that is for overlays alone."""
-    models = (yaml.safe_load(_text(path)) or {}).get("models") or {}
+    content = yaml.safe_load(_text(path))
+    models = content.get("models") if isinstance(content, dict) else None
     made = [
         f"models.{name}.weights"
-        for name, block in models.items()
+        for name, block in (models.items() if isinstance(models, dict) else ())
         if isinstance(block, dict) and isinstance(block.get("weights"), dict) and "formula" in block["weights"]
     ]
     if made:

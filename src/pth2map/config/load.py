@@ -38,6 +38,7 @@ def load_config(values: Mapping[str, Any], workflow_root: Path) -> Config:
     """
     problems: list[str] = []
     expanded = _expand(dict(values), "", problems)
+    _check_weights(expanded.get("models"), problems)
     if problems:
         raise _refuse(problems)
     try:
@@ -49,6 +50,16 @@ def load_config(values: Mapping[str, Any], workflow_root: Path) -> Config:
     if problems:
         raise _refuse(problems)
     return config
+
+
+def _check_weights(models: Any, problems: list[str]) -> None:
+    """Overlays put over each other may leave several kinds of weights side by side; a null takes one away."""
+    for name, block in models.items() if isinstance(models, dict) else ():
+        if isinstance(block, dict) and isinstance(block.get("weights"), dict):
+            given = {key: value for key, value in block["weights"].items() if value is not None}
+            block["weights"] = given or block["weights"]
+            if {"path", "formula"} <= given.keys():
+                problems.append(f"models.{name}.weights: found path and formula; give one, and the other null")
 
 
 def _refuse(problems: list[str]) -> InputError:
@@ -157,7 +168,7 @@ def _path(location: tuple[str | int, ...]) -> str:
             path += f"[{part}]"
         elif part == "[key]":
             path += " (the name)"
-        elif part not in ("OwnWeights", "FormulaWeights") and not part.startswith("constrained-"):
+        elif part not in ("OwnWeights", "FormulaWeights") and not part.startswith(("constrained-", "literal[")):
             path += f".{part}" if path else part
     return path
 
@@ -295,6 +306,12 @@ def _check_models(config: Config) -> list[str]:
         for number, engine in enumerate(model.engines):
             if engine not in config.engines:
                 problems.append(f"{key}.engines[{number}]: found {engine!r}; {nearest(engine, sorted(config.engines))}")
+        problems += [f"{key}.recipe.kind: {fault}" for fault in _check_recipe(model)]
+        problems += [
+            f"{key}.scoring.iou_thresholds: found {iou!r}; expected at most six digits"
+            for iou in model.scoring.iou_thresholds
+            if float(f"{iou:g}") != iou
+        ]
         problems += [
             f"{key}.scoring.iou_thresholds: {iou:g} comes {n} times"
             for iou, n in Counter(model.scoring.iou_thresholds).items()
@@ -302,6 +319,14 @@ def _check_models(config: Config) -> list[str]:
         ]
         problems += [f"{key}.{problem}" for problem in (*_check_points(model, config), *_check_sizes(model))]
     return problems
+
+
+def _check_recipe(model: Model) -> list[str]:
+    kind = model.recipe.kind
+    if model.network not in NETWORKS or NETWORKS[model.network].outputs == RECIPES[kind].outputs:
+        return []
+    fitting = [name for name, recipe in RECIPES.items() if recipe.outputs == NETWORKS[model.network].outputs]
+    return [f"{kind} does not go with network {model.network}; {nearest('', fitting)}"]
 
 
 def _check_patterns(weights: FormulaWeights) -> list[str]:
@@ -342,10 +367,19 @@ def _check_points(model: Model, config: Config) -> list[str]:
     return problems
 
 
+MOST_PIXELS = 1 << 26
+"""Of an input: in float32 it takes 800 MB."""
+
+
 def _check_sizes(model: Model) -> list[str]:
     problems: list[str] = []
     for size in map(str, model.variants.sizes):
-        if refusal := model.recipe.preprocess.refusal(Size.parse(size)):
+        parsed = Size.parse(size)
+        if "x" in size and parsed.width == parsed.height:
+            problems.append(f"variants.sizes: {size} is a square; give one number, {parsed}")
+        if parsed.width and parsed.height and parsed.width * parsed.height > MOST_PIXELS:
+            problems.append(f"variants.sizes: {size} has more than {MOST_PIXELS:,} pixels")
+        if refusal := model.recipe.preprocess.refusal(parsed):
             problems.append(f"variants.sizes: {size} {refusal}")
     if "native" in model.variants.sizes:
         if not {"height", "width"} <= set(model.export.dynamic):

@@ -229,7 +229,7 @@ class Points:
             "recipe": block.recipe.model_dump(mode="json"),
             "export": block.export.model_dump(mode="json"),
             "scoring": block.scoring.model_dump(mode="json"),
-            "synthetic": isinstance(block.weights, FormulaWeights),
+            "weights": _origin(block),
             "engine": engine.model_dump(mode="json", exclude={"route"}),
             "precision": parse_variant(point.variant)[1],
             "batch": point.batch,
@@ -266,6 +266,11 @@ class Points:
             "size": SIZE,
             "state": r"[0-9a-f]{12}",
         }
+
+
+def _origin(block: Model) -> str:
+    """Where the weights of a block come from: ``declared``, ``own`` (of the user's) or ``formula``."""
+    return {str: "declared", OwnWeights: "own", FormulaWeights: "formula"}[type(block.weights)]
 
 
 def _graph_path(model: str, size: str, graph: str) -> str:

@@ -83,7 +83,10 @@ def _type(field: dict[str, Any]) -> str:
         return " or ".join(f"`{value}`" for value in field["enum"])
     if field["type"] == "array":
         items = field.get("prefixItems")
-        return f"{len(items)} × {_type(items[0])}" if items else f"list of {_type(field['items'])}"
+        types = [_type(item) for item in items or ()]
+        if len(set(types)) > 1:
+            return f"pair of {' and '.join(types)}"
+        return f"{len(types)} × {types[0]}" if types else f"list of {_type(field['items'])}"
     if field["type"] == "object":
         (value,) = field["patternProperties"].values()
         return f"names, each {_type(value)}"

@@ -137,7 +137,8 @@ class OwnWeights(Section):
 class FormulaWeights(Section):
     """Weights computed from names and shapes, for a run without trained ones: its figures say nothing of the model.
 
-    They stand in overlays only, and every result made with them is stamped synthetic.
+    They stand in overlays only. The checkpoint says what it is, and so do results, curves, tables, timings and pictures
+    that were made with it.
     """
 
     formula: list[Annotated[tuple[str, float], Field(strict=False)]] = Field(
@@ -217,7 +218,7 @@ class Model(Section):
 
     network: Name = Field(description="a network of `src/pth2map/networks/catalogue.py`")
     weights: Name | OwnWeights | FormulaWeights = Field(
-        description="an entry of `files`, or `path:` to a checkpoint of yours"
+        description="an entry of `files`, `path:` to a checkpoint of yours, or, in an overlay, `formula:`"
     )
     dataset: Name = Field(description="an entry of `datasets`")
     recipe: RecipeSettings

@@ -121,7 +121,7 @@ class States:
     @cache  # noqa: B019
     def draw(self, point: Point) -> str:
         facts = [self.points.config.drawing.model_dump(mode="json")]
-        return self._state("draw_detections", facts, before=[self.score(point)])
+        return self._state("draw_detections", facts, before=[self.gather(point)])
 
     @cache  # noqa: B019
     def complexity(self, model: str, size: str) -> str:
@@ -130,7 +130,8 @@ class States:
         return self._state("measure_complexity", [block.network, size], picked, [self.export(model, size, "onnx")])
 
     def all_points(self, model: str) -> str:
-        sizes = [self.complexity(model, size) for size in self.points.fixed_sizes(model)]
+        counted = self.points.fixed_sizes(model) if "onnx" in self.points.headline_graphs(model) else []
+        sizes = [self.complexity(model, size) for size in counted]
         return self._state("tabulate_points", before=[*map(self.score, self.points.points(model)), *sizes])
 
     @cache  # noqa: B019

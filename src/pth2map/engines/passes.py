@@ -56,14 +56,14 @@ def infer_files(
     """Run each tensor file of ``inputs`` and write what a device hands over into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     preprocess, decode, files = recipe.preprocess(), recipe.decode(), recipe.files()
-    loaded = (
-        (number, image, files.read_input(inputs, image.name)) for number, image in enumerate(track(images, "infer"))
-    )
-    for group, tensors in _batches(loaded, batch, lambda item: item[2].shape):
-        results = session.run(np.stack([tensor for _, _, tensor in group], out=tensors))
-        for (number, image, _), *outputs in zip(group, *results, strict=True):
-            handed_over = _device_outputs(image, outputs, _placement(image, preprocess), decode)
-            files.write_outputs(folder, number, image.name, handed_over)
+    place_of = dict(zip(images, files.places(inputs, [image.name for image in images]), strict=True))
+    placed = ((image, _placement(image, preprocess)) for image in track(images, "infer"))
+    for group, tensors in _batches(placed, batch, lambda item: (3, item[1].height, item[1].width)):
+        for (image, placement), tensor in zip(group, tensors, strict=True):
+            tensor[:] = files.read_input(inputs, image.name, placement)
+        for (image, placement), *outputs in zip(group, *session.run(tensors), strict=True):
+            handed_over = _device_outputs(image, outputs, placement, decode)
+            files.write_outputs(folder, place_of[image], image.name, handed_over)
 
 
 def decode_files(images: Sequence[IndexedImage], inputs: Path, outputs: Path, recipe: Recipe) -> Detections:

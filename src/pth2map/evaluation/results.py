@@ -27,6 +27,8 @@ class Result:
     """By IoU threshold, that of the result first: fractions; None where there is nothing to measure."""
     synthetic: bool
     """Whether the weights were made of a formula: then the figures say nothing of the model."""
+    weights: str
+    """Where they come from: ``declared``, ``own`` or ``formula``."""
     protocol: Sequence[str]
     notes: Sequence[str]
     hashes: Mapping[str, str]
@@ -35,6 +37,11 @@ class Result:
     def iou_threshold(self) -> float:
         """That of the result."""
         return next(iter(self.metrics))
+
+    def caption(self) -> list[str]:
+        """What a picture of the result must say, in lines."""
+        images = f"{len(self.index.images):,} images" + ("" if self.index.full else ", not the published set")
+        return [f"AP at IoU {self.iou_threshold:g}, {images}", *([_SYNTHETIC] if self.synthetic else [])]
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``map.json``: nothing that differs between two equal runs."""
@@ -51,6 +58,7 @@ class Result:
             "iou_threshold": self.iou_threshold,
             "metrics_at_iou": {f"{iou:g}": dict(metrics) for iou, metrics in self.metrics.items()},
             "synthetic": self.synthetic,
+            "weights": self.weights,
             "protocol": "; ".join(self.protocol),
             "notes": list(self.notes),
             "hashes": dict(self.hashes),
@@ -110,7 +118,7 @@ def engine_clause(runs: Sequence[Mapping[str, Any]], precision: str, batch: int)
 def widerface_clauses(index: DatasetIndex, evaluations: Sequence[Evaluation]) -> list[str]:
     """The protocol's words on images and evaluator; ``evaluations`` differ in the IoU threshold alone."""
     first, *others = (f"{evaluation.iou_threshold:g}" for evaluation in evaluations)
-    beside = f", and {', '.join(others)} beside it," if others else ""
+    beside = f" and beside it at {', '.join(others)}" if others else ""
     return [
         _images_clause(index, "WIDER FACE val", OFFICIAL_IMAGES),
         f"evaluator: WIDER FACE, AP at IoU {first}{beside} (sides counted +1 px), {len(THRESHOLDS):,} "

@@ -50,7 +50,7 @@ ELEMENTWISE = frozenset(
     | {"And", "Equal", "Greater", "Less", "Not", "Or", "Where"}
     | {"Clip", "Elu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Softmax", "Tanh"}
     | {"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMax", "ReduceMean", "ReduceSum"}
-    | {"BatchNormalization", "Resize"}
+    | {"BatchNormalization", "Resize", "Upsample"}
 )
 
 # These move values or work on shapes.
@@ -195,16 +195,21 @@ def _fix_input(path: Path, model: onnx.ModelProto, width: int, height: int) -> i
 def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int | None, ...]]:
     """Of every tensor of the graph whose number of axes is known; None is an unknown length.
 
-    onnxslim follows lengths through the arithmetic on shapes that open axes leave behind; in opset 11 onnx's own
-    inference does not.
+    onnxslim follows lengths through the arithmetic on shapes that open axes leave behind, which in opset 11 onnx's own
+    inference does not; onnx knows what Upsample of opset 9 gives, which onnxslim does not.
     """
-    graph = shape_infer(model).graph
-    shapes = {
+    shapes = _declared_shapes(shape_infer(model).graph)
+    own = _declared_shapes(onnx.shape_inference.infer_shapes(model).graph)
+    shapes |= {name: shape for name, shape in own.items() if None not in shape}
+    return shapes | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+
+
+def _declared_shapes(graph: onnx.GraphProto) -> dict[str, tuple[int | None, ...]]:
+    return {
         value.name: tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
         for value in (*graph.input, *graph.value_info, *graph.output)
         if (tensor := value.type.tensor_type).HasField("shape")
     }
-    return shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
 
 
 def _shape(path: Path, name: str, shapes: Mapping[str, tuple[int | None, ...]]) -> tuple[int, ...]:

@@ -21,5 +21,10 @@ def run_network(network: str, weights: Path, preprocess: Preprocess, images: Seq
         batch = torch.from_numpy(preprocess(read_image(path))[0][None])
         with torch.inference_mode():
             outputs.append(tuple(output.numpy() for output in module(batch)))
-    facts = {"sha256": loaded.sha256, "entries": loaded.entries, "read_as": list(loaded.applied)}
+    facts = {
+        "sha256": loaded.sha256,
+        "entries": loaded.entries,
+        "read_as": list(loaded.applied),
+        "synthetic": loaded.synthetic,
+    }
     return Reference(tuple(name for name, _ in images), tuple(outputs), facts)

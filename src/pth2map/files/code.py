@@ -5,7 +5,8 @@ imports, directly or through others. It is taken over the syntax trees without d
 layout do not count.
 
 Modules called ``catalogue`` are tables of names: a new row in one changes no result, so they do not count. What a
-command picks out of them (a network, a recipe, a runtime) does not show in its import lines and is given by name.
+command picks out of them (a network, a recipe, a runtime) does not show in its import lines and is given by name, nor
+does what a table imports for its rows count.
 """
 
 import ast
@@ -27,7 +28,8 @@ def code_hash(command: Path, *picked: str) -> str:
     files = {command, *(path for name in picked for path in _files_of(name))}
     waiting = list(files)
     while waiting:
-        for path in _imports(waiting.pop()) - files:
+        file = waiting.pop()
+        for path in _imports(file) - files if file.name != _TABLE else ():
             files.add(path)
             waiting.append(path)
     digest = hashlib.sha256()

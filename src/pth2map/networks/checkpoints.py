@@ -30,6 +30,8 @@ UNREADABLE = (
 )
 
 WRITTEN_BY_TORCH = (b"PK\x03\x04", b"\x80")  # a zip archive since torch 1.6, pickles before
+FORMULA = "pth2map_formula"
+"""Key beside ``state_dict`` in a checkpoint whose entries were made of a formula."""
 COUNTER = "num_batches_tracked"  # batch norm counts training steps; inference never reads it
 
 
@@ -44,6 +46,8 @@ class LoadedWeights:
     sha256: str
     entries: int
     applied: tuple[str, ...]
+    synthetic: bool = False
+    """Whether the file says that its entries were made of a formula."""
 
 
 def tunnel_name(name: str) -> str:
@@ -72,7 +76,8 @@ def load_weights(network: nn.Module, path: Path, rename: Mapping[str, Callable[[
     Raises ``InputError`` if the file is no such checkpoint, lacks or adds a name, holds a tensor of another
     shape or kind, or a value that is not finite; ``network`` is then as it was.
     """
-    tensors, unwrapped = _unwrapped(_read(path), path)
+    content = _read(path)
+    tensors, unwrapped = _unwrapped(content, path)
     expected = network.state_dict()
     naming, renamed = _naming(tensors, expected, rename)
     without = _absent_counters(tensors, naming)
@@ -80,7 +85,8 @@ def load_weights(network: nn.Module, path: Path, rename: Mapping[str, Callable[[
     _check(tensors, {theirs: expected[ours] for theirs, ours in wanted.items()}, path)
     network.load_state_dict(expected | {ours: tensors[theirs] for theirs, ours in wanted.items()})
     applied = (*unwrapped, *renamed, *([f"no {COUNTER}"] if without else []))
-    return LoadedWeights(hash_file(path), len(tensors), applied)
+    synthetic = isinstance(content, Mapping) and FORMULA in content
+    return LoadedWeights(hash_file(path), len(tensors), applied, synthetic)
 
 
 def _read(path: Path) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pth2map.files.atomic import replacing
 from pth2map.networks.catalogue import build
+from pth2map.networks.checkpoints import FORMULA
 
 
 def formula_state_dict(network: nn.Module, scale_rules: Sequence[tuple[str, float]] = ()) -> dict[str, Tensor]:
@@ -26,9 +27,13 @@ def formula_state_dict(network: nn.Module, scale_rules: Sequence[tuple[str, floa
 
 
 def save_formula_weights(network: str, scale_rules: Sequence[tuple[str, float]], path: Path) -> None:
-    """Write the :func:`formula_state_dict` of a network of the catalogue as a checkpoint; equal rules, equal bytes."""
+    """Write the :func:`formula_state_dict` of a network of the catalogue as a checkpoint; equal rules, equal bytes.
+
+    The file says what it is: whoever loads it, from wherever, gets ``synthetic``.
+    """
     with replacing(path) as temporary, temporary.open("wb") as file:  # given a path, torch would write its name too
-        torch.save(formula_state_dict(build(network), scale_rules), file)
+        rules = [list(rule) for rule in scale_rules]
+        torch.save({FORMULA: rules, "state_dict": formula_state_dict(build(network), scale_rules)}, file)
 
 
 def _entry(name: str, shape: tuple[int, ...], scale_rules: Sequence[tuple[str, float]]) -> Tensor:

@@ -12,16 +12,24 @@ from pth2map.files.errors import InputError
 from pth2map.files.progress import track
 from pth2map.recipes.detections import Detections
 
+SYNTHETIC = "SYNTHETIC WEIGHTS"
+"""The stamp of pictures whose detections say nothing of the model."""
+
 _BOX, _POINT, _TEXT = (0, 158, 115), (213, 94, 0), (255, 255, 255)  # of Okabe and Ito's palette, RGB
 
 
 def draw_detections(
-    image: np.ndarray, boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None = None
+    image: np.ndarray,
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    landmarks: np.ndarray | None = None,
+    stamp: str | None = None,
 ) -> np.ndarray:
     """A copy of ``image`` ``(h, w, 3)`` uint8 BGR with a frame and the score of each detection.
 
     ``boxes`` is ``(n, 4)`` x, y, w, h, ``scores`` ``(n,)``, ``landmarks`` ``(n, k, 2)`` x, y, in pixels of the image.
-    Frames are drawn around the pixels of a box, the best on top; what lies outside the image is cut off.
+    Frames are drawn around the pixels of a box, the best on top; what lies outside the image is cut off. A
+    ``stamp`` is written into the upper left corner.
     """
     drawn = image.copy()
     thick = max(1, round(max(image.shape[:2]) / 600))
@@ -32,10 +40,14 @@ def draw_detections(
         for point in () if landmarks is None else landmarks[row]:
             cv2.circle(drawn, _pixel(*point), thick, _POINT[::-1], cv2.FILLED)
         _label(drawn, f"{scores[row]:.2f}", first, thick)
+    if stamp:
+        _label(drawn, stamp, (0, 0), thick)
     return drawn
 
 
-def draw_all(index: DatasetIndex, detections: Detections, score_above: float, folder: Path) -> None:
+def draw_all(
+    index: DatasetIndex, detections: Detections, score_above: float, folder: Path, stamp: str | None = None
+) -> None:
     """Write ``<folder>/<event>/<stem>.jpg`` for every image of ``detections``, with its boxes above a score."""
     file_of = {image.name: index.file(image) for image in index.images}
     landmarks = detections.extra.get("landmarks")
@@ -43,7 +55,9 @@ def draw_all(index: DatasetIndex, detections: Detections, score_above: float, fo
     for name, start, stop in zip(track(detections.names, "draw"), offsets, offsets[1:], strict=False):
         rows = start + np.flatnonzero(detections.scores[start:stop] > score_above)
         points = None if landmarks is None else landmarks[rows]
-        drawn = draw_detections(read_image(file_of[name]), detections.boxes[rows], detections.scores[rows], points)
+        drawn = draw_detections(
+            read_image(file_of[name]), detections.boxes[rows], detections.scores[rows], points, stamp
+        )
         write_picture(folder / f"{name}.jpg", drawn)
 
 

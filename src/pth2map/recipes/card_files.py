@@ -40,11 +40,21 @@ class Files:
     def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
         write_datalist(folder / DATALIST, place, names)
 
-    def read_input(self, folder: Path, name: str) -> np.ndarray:
-        return self.preprocess(read_card_input(folder, name))[0]
+    def places(self, folder: Path, names: Sequence[str]) -> Sequence[int]:
+        line_of = read_datalist(folder / DATALIST, names)
+        return [line_of[name] for name in names]
 
-    def write_outputs(self, folder: Path, number: int, name: str, outputs: Sequence[np.ndarray]) -> None:
-        np.savez(output_file(folder, number), allow_pickle=False, **dict(zip(OUTPUTS, outputs, strict=True)))
+    def read_input(self, folder: Path, name: str, placement: Letterbox) -> np.ndarray:
+        tensor, found = self.preprocess(read_card_input(folder, name))
+        if found != placement:
+            raise InputError(
+                f"{input_file(folder, name)}: holds an image of {found.image_width}×{found.image_height} px, expected "
+                f"{placement.image_width}×{placement.image_height}; run the prepare stage again"
+            )
+        return tensor
+
+    def write_outputs(self, folder: Path, place: int, name: str, outputs: Sequence[np.ndarray]) -> None:
+        np.savez(output_file(folder, place), allow_pickle=False, **dict(zip(OUTPUTS, outputs, strict=True)))
 
     def read_outputs(
         self, folder: Path, inputs: Path, places: Mapping[str, Letterbox]
@@ -99,6 +109,22 @@ def write_datalist(path: Path, folder: Path, names: Sequence[str]) -> None:
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
+def read_datalist(path: Path, names: Sequence[str]) -> dict[str, int]:
+    """The line, from 0, of each image of ``names`` (``event/stem``) in a datalist.
+
+    Raises ``InputError`` when it does not list exactly these images once each.
+    """
+    name_of = names_by_stem(names)
+    stems = _listed_stems(path)
+    unknown = [stem for stem in stems if stem not in name_of]
+    missing = [name_of[stem] for stem in name_of.keys() - set(stems)]
+    if unknown or missing:
+        what = [f"lists {some(unknown)}, not among the images asked for"] if unknown else []
+        what += [f"does not list {some(sorted(missing))}"] if missing else []
+        raise InputError(f"{path}: {' and '.join(what)}; make the inputs again")
+    return {name_of[stem]: line for line, stem in enumerate(stems)}
+
+
 def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> Iterator[list[np.ndarray]]:
     """The three outputs of each image of ``names`` (``event/stem``), in that order.
 
@@ -108,16 +134,8 @@ def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> Ite
     one output file for each of its lines (of other files only ``.npz`` are minded); as they are read, one after
     another, when a file cannot be read or lacks an output.
     """
-    name_of = names_by_stem(names)
-    stems = _listed_stems(datalist)
-    unknown = [stem for stem in stems if stem not in name_of]
-    missing = [name_of[stem] for stem in name_of.keys() - set(stems)]
-    if unknown or missing:
-        what = [f"lists {some(unknown)}, not among the images asked for"] if unknown else []
-        what += [f"does not list {some(sorted(missing))}"] if missing else []
-        raise InputError(f"{datalist}: {' and '.join(what)}; make the inputs again")
-
-    expected = {output_file(folder, line): name_of[stem] for line, stem in enumerate(stems)}
+    line_of = read_datalist(datalist, names)
+    expected = {output_file(folder, line): name for name, line in sorted(line_of.items(), key=lambda pair: pair[1])}
     found = set(folder.glob("*.npz"))
     absent = [f"{path.name} ({name})" for path, name in expected.items() if path not in found]
     surplus = sorted(path.name for path in found - set(expected))
@@ -125,11 +143,10 @@ def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> Ite
         what = [f"lacks {some(absent)}"] if absent else []
         what += [f"holds {some(surplus)} of no line"] if surplus else []
         raise InputError(
-            f"{folder}: {' and '.join(what)}; expected one output file for each of the {len(stems)} lines of "
+            f"{folder}: {' and '.join(what)}; expected one output file for each of the {len(line_of)} lines of "
             f"{datalist}. Empty the folder and run the card again"
         )
-    path_of = {name: path for path, name in expected.items()}
-    return map(_outputs, [path_of[name] for name in names])
+    return map(_outputs, [output_file(folder, line_of[name]) for name in names])
 
 
 def _outputs(path: Path) -> list[np.ndarray]:

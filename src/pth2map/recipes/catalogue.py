@@ -19,24 +19,31 @@ RecipeSettings = Annotated[RetinaFaceSettings | LetterboxSettings | CenterFaceSe
 class Entry:
     """The modules that hold the ``Preprocess``, the ``Decode`` and the tensor ``Files`` of a kind of recipe."""
 
+    outputs: tuple[str, ...]
+    """Of the networks that it is for, in their order."""
     preprocess: str
     decode: str
     files: str
 
 
+RETINAFACE_OUTPUTS = ("loc", "conf", "landms")
+
 RECIPES: Mapping[str, Entry] = MappingProxyType(
     {
         "retinaface": Entry(
+            RETINAFACE_OUTPUTS,
             "pth2map.recipes.retinaface_preprocess",
             "pth2map.recipes.retinaface_decode",
             "pth2map.recipes.retinaface_files",
         ),
         "retinaface_letterbox": Entry(
+            RETINAFACE_OUTPUTS,
             "pth2map.recipes.letterbox_preprocess",
             "pth2map.recipes.letterbox_decode",
             "pth2map.recipes.card_files",
         ),
         "centerface": Entry(
+            ("hm", "wh", "hm_offset", "landmarks"),
             "pth2map.recipes.centerface_preprocess",
             "pth2map.recipes.centerface_decode",
             "pth2map.recipes.centerface_files",

@@ -81,7 +81,7 @@ class Decode:
         threshold, overlap = self.settings.confidence_threshold, self.settings.nms_threshold
         return [
             f"decode: peaks of the heat map (3×3), {_unless_none(threshold, 'score >', 'no score threshold')}, "
-            f"the best {self.settings.top_k}, {_unless_none(overlap, 'then NMS at IoU', 'no NMS')}",
+            f"the best {self.settings.top_k}, {_unless_none(overlap, 'then NMS (+1 px) at IoU', 'no NMS')}",
             "boxes: sides counted +1 px, rounded to 0.1 px and scores to 0.001 as in the result text, not clipped to "
             "the image",
         ]

@@ -32,14 +32,15 @@ class Files:
     def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
         """Nothing: runners take the folder."""
 
-    def read_input(self, folder: Path, name: str) -> np.ndarray:
+    def places(self, folder: Path, names: Sequence[str]) -> Sequence[int]:
+        return range(len(names))
+
+    def read_input(self, folder: Path, name: str, placement: AffinePlacement) -> np.ndarray:
         path = folder / f"{stem_of(name)}.bin"
-        size = self.preprocess.size
-        assert size.height is not None and size.width is not None
-        shape = (3, size.height, size.width)
+        shape = (3, placement.height, placement.width)
         return read_raw(path, shape, f"an input {shape}", "run the prepare stage again")
 
-    def write_outputs(self, folder: Path, number: int, name: str, outputs: Sequence[np.ndarray]) -> None:
+    def write_outputs(self, folder: Path, place: int, name: str, outputs: Sequence[np.ndarray]) -> None:
         write_raw_outputs(folder, name, NUMBERS, outputs)
 
     def read_outputs(

@@ -194,7 +194,7 @@ def read_texts(folder: Path, strict: bool = True) -> Detections:
 
     Raises ``InputError`` that names file, line, what was found and what was expected.
     """
-    paths = sorted(folder.glob("*/*.txt"))
+    paths = sorted(folder.glob("*/*.txt"), key=lambda path: (path.parent.name, path.stem))
     if not paths:
         raise InputError(f"{folder}: no result text <event>/<image>.txt in it; give the folder that holds the events")
     names: list[str] = []

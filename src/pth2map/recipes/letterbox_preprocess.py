@@ -58,7 +58,9 @@ class Preprocess:
 
     def protocol(self) -> list[str]:
         """The preprocessing in words, one clause an entry."""
-        evened = "odd sides resized to the next lower even ones (bilinear), then " if self.settings.even_sizes else ""
+        evened = ""
+        if self.settings.even_sizes:
+            evened = "odd sides resized to the next lower even ones (bilinear), in whose pixels boxes are, then "
         mean = ", ".join(f"{value:g}" for value in self.settings.mean_bgr)
         pad = f"the mean ({mean})" if self.settings.pad == "mean" else f"{self.settings.pad} before the mean"
         how, padded = ("scaled to fit", f", centred, padded on both sides with {pad}")

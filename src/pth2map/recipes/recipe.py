@@ -63,11 +63,14 @@ class TensorFiles(Protocol):
     def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
         """Write a list of the inputs in ``folder``, for runners that need one; ``place`` is where it will lie."""
 
-    def read_input(self, folder: Path, name: str) -> np.ndarray:
-        """What the network gets of that input: ``(3, H, W)`` float32."""
+    def places(self, folder: Path, names: Sequence[str]) -> Sequence[int]:
+        """The place of each input in the order in which a runner takes them: what outputs may be numbered by."""
 
-    def write_outputs(self, folder: Path, number: int, name: str, outputs: Sequence[np.ndarray]) -> None:
-        """Write what a device hands over for image ``name``, the one of place ``number`` (from 0) in the shard."""
+    def read_input(self, folder: Path, name: str, placement: Any) -> np.ndarray:
+        """What the network gets of the input of an image that lies at ``placement``: ``(3, H, W)`` float32."""
+
+    def write_outputs(self, folder: Path, place: int, name: str, outputs: Sequence[np.ndarray]) -> None:
+        """Write what a device hands over for image ``name``, whose input is at ``place``."""
 
     def read_outputs(
         self, folder: Path, inputs: Path, places: Mapping[str, Any]

@@ -6,7 +6,7 @@ the numbering of the published scripts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -40,30 +40,34 @@ class Files:
     def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
         """Nothing: runners take the folder."""
 
-    def read_input(self, folder: Path, name: str) -> np.ndarray:
+    def places(self, folder: Path, names: Sequence[str]) -> Sequence[int]:
+        return range(len(names))
+
+    def read_input(self, folder: Path, name: str, placement: Placement) -> np.ndarray:
         path = folder / "prep" / f"{stem_of(name)}.npy"
         try:
             tensor: np.ndarray = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise InputError(f"{path}: not a readable .npy file ({error}); run the prepare stage again") from None
-        if tensor.dtype != np.float32 or tensor.ndim != 4 or tensor.shape[:2] != (1, 3):
-            raise InputError(f"{path}: holds {tensor.dtype} {tensor.shape}, expected float32 (1, 3, H, W)")
+        expected = (1, 3, placement.height, placement.width)
+        if tensor.dtype != np.float32 or tensor.shape != expected:
+            raise InputError(f"{path}: holds {tensor.dtype} {tensor.shape}, expected float32 {expected}")
         first: np.ndarray = tensor[0]
         return first
 
-    def write_outputs(self, folder: Path, number: int, name: str, outputs: Sequence[np.ndarray]) -> None:
+    def write_outputs(self, folder: Path, place: int, name: str, outputs: Sequence[np.ndarray]) -> None:
         write_raw_outputs(folder, name, NUMBERS, outputs)
 
     def read_outputs(
         self, folder: Path, inputs: Path, places: Mapping[str, Placement]
     ) -> Iterator[tuple[Placement, list[np.ndarray]]]:
-        """With the scale that was kept, as the published decode takes it."""
-        for name, place in places.items():
-            placement = replace(place, scale=_read_scale(inputs, name))
+        """The scale that was kept for each, which the published decode takes, must be that of the image's size."""
+        for name, placement in places.items():
+            _check_scale(inputs, name, placement.scale)
             yield placement, read_raw_outputs(folder, name, NUMBERS, self.decode.output_shapes(placement))
 
 
-def _read_scale(folder: Path, name: str) -> np.float32:
+def _check_scale(folder: Path, name: str, expected: np.float32) -> None:
     path = folder / "prep_info" / f"{name}.bin"
     try:
         content = path.read_bytes()
@@ -72,6 +76,5 @@ def _read_scale(folder: Path, name: str) -> np.float32:
     if len(content) != 4:
         raise InputError(f"{path}: {len(content)} bytes, expected the 4 of one float32; run the prepare stage again")
     scale = np.float32(np.frombuffer(content, dtype="<f4")[0])
-    if not (np.isfinite(scale) and scale > 0):
-        raise InputError(f"{path}: holds {scale}, expected a scale above 0; run the prepare stage again")
-    return scale
+    if scale != expected:
+        raise InputError(f"{path}: holds {scale}, expected {expected}; run the prepare stage again")

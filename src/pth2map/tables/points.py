@@ -12,9 +12,10 @@ def points_table(results: Sequence[Mapping[str, Any]], costs: Mapping[str, Mappi
     """A TSV of the contents of ``map.json`` of each point and, by size, of ``complexity.json``.
 
     AP is a fraction with six decimals, empty where there is none; columns of other IoU thresholds than the result's
-    say so (``easy@0.4``). ``weights`` is ``synthetic`` where they were made of a formula: such figures say nothing of
-    the model. ``comparable`` says whether all images of the published set were scored. What an image costs is empty at
-    size ``native``.
+    say so (``easy@0.4``). ``weights`` is where they come from: ``declared`` in the config, the user's ``own``, or
+    ``synthetic``, made of a formula: such figures say nothing of the model. ``comparable`` says whether all images of
+    the published set were scored, with other weights than these. What an image costs is empty at size ``native``, and
+    where the block has no ONNX graph.
     """
     table = io.StringIO()
     rows = [_row(result, costs) for result in results]
@@ -27,9 +28,10 @@ def points_table(results: Sequence[Mapping[str, Any]], costs: Mapping[str, Mappi
 def _row(result: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     size, precision, batch = result["variant"].rsplit("-", 2)
     cost = costs.get(size, {})
+    first = result["iou_threshold"]
     metrics = {
-        name if float(iou) == result["iou_threshold"] else f"{name}@{iou}": "" if value is None else f"{value:.6f}"
-        for iou, values in result["metrics_at_iou"].items()
+        name if float(iou) == first else f"{name}@{iou}": "" if value is None else f"{value:.6f}"
+        for iou, values in sorted(result["metrics_at_iou"].items(), key=lambda pair: float(pair[0]) != first)
         for name, value in sorted(values.items(), key=lambda pair: SUBSETS.index(pair[0]))
     }
     return {
@@ -39,10 +41,10 @@ def _row(result: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> d
         "size": size,
         "precision": precision,
         "batch": batch.removeprefix("b"),
-        "iou": f"{result['iou_threshold']:g}",
+        "iou": f"{first:g}",
         **metrics,
         "images": result["images"],
-        "comparable": "yes" if result["full_dataset"] else "no",
-        "weights": "synthetic" if result["synthetic"] else "trained",
+        "comparable": "yes" if result["full_dataset"] and not result["synthetic"] else "no",
+        "weights": "synthetic" if result["synthetic"] else result["weights"],
         **{key: cost.get(key, "") for key in ("parameters", "macs", "operations")},
     }
