@@ -10,7 +10,8 @@ from pth2map.datasets.widerface import OFFICIAL_IMAGES
 from pth2map.evaluation.widerface import THRESHOLDS, Evaluation
 from pth2map.files.errors import some
 
-_SYNTHETIC = "SYNTHETIC WEIGHTS, made of a formula: these figures say nothing of the model"
+_STAMP = "SYNTHETIC WEIGHTS, made of a formula"
+_SYNTHETIC = f"{_STAMP}: these figures say nothing of the model"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Result:
     def caption(self) -> list[str]:
         """What a picture of the result must say, in lines."""
         images = f"{len(self.index.images):,} images" + ("" if self.index.full else ", not the published set")
-        return [f"AP at IoU {self.iou_threshold:g}, {images}", *([_SYNTHETIC] if self.synthetic else [])]
+        return [f"AP at IoU {self.iou_threshold:g}, {images}", *([_STAMP] if self.synthetic else [])]
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``map.json``: nothing that differs between two equal runs."""

@@ -24,7 +24,8 @@ def plot_curves(ap: Mapping[str, float], curves: np.ndarray, path: Path, title: 
     for (subset, value), curve, (colour, dashes) in zip(ap.items(), curves, _STYLES, strict=False):
         label = f"{subset}: no AP" if math.isnan(value) else f"{subset}: AP {value:.2%}"
         axes.plot(curve[:, 1], curve[:, 0], dashes, color=colour, linewidth=1.8, label=label)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="recall", ylabel="precision", title=title)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="recall", ylabel="precision")
+    axes.set_title(title, fontsize=10)
     axes.set_aspect("equal")
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
