@@ -328,7 +328,7 @@ def graph_state(points: Points, point: Point, root: Path) -> str:
         code_hash(commands / "run_network.py", network, preprocess),
         code_hash(commands / "check_export.py", preprocess, KINDS[GRAPHS[graph_format].kind]),
         points.recipe_without_decode(point.model),
-        block.export.parity.max_abs,
+        block.export.parity.model_dump(mode="json", exclude={"images"}),
     ]
     return hash_json(facts)[:12]
 
@@ -385,7 +385,14 @@ def _export(
         outputs = entry(block.network).outputs
         session = open_session(GRAPHS[graph_format].kind, graph, outputs)
         found = check_graph(
-            reference, graph, session, outputs, preprocess, lambda _: picture.path, options.parity.max_abs
+            reference,
+            graph,
+            session,
+            entry(block.network),
+            preprocess,
+            lambda _: picture.path,
+            options.parity.max_abs,
+            options.parity.max_abs_of,
         )
     largest = max(output["max_abs"] for output in found["outputs"].values())
     _tell(f"{graph}: differs from PyTorch by at most {largest:.2g} on {picture.path}")

@@ -135,7 +135,7 @@ def with_value(name, value):
         (WEIGHTS | {CONV: WEIGHTS[CONV].double() * 1e300}, rf"not finite in {CONV}"),
         ({}, "holds a dict where a state dict"),
         ([WEIGHTS], "holds a list where a state dict"),
-        ({"epoch": 3, "model": WEIGHTS}, r"no named tensors are epoch, model"),
+        ({"epoch": 3, "weights": WEIGHTS}, r"no named tensors are epoch, weights"),
         ({1: torch.zeros(2)}, "no named tensors are 1"),
     ],
     ids=[

@@ -300,3 +300,49 @@ def test_golden_subset_texts_have_the_published_bytes(golden, tmp_path, recipe):
         write_texts(tmp_path / "texts", Detections(names, counts, boxes, arrays[f"{recipe}_scores"]))
     content = b"".join((tmp_path / "texts" / f"{name}.txt").read_bytes() for name in names)
     assert hashlib.sha256(content).hexdigest() == case["results"][recipe]["subset"]["text_sha256"]
+
+
+def with_masks() -> Detections:
+    masks = np.empty(3, dtype=object)
+    masks[:] = [b"PPYo0", b"", b"0b1"]
+    return Detections(
+        ("a/1", "a/2"),
+        np.array([2, 1]),
+        np.arange(12, dtype=np.float64).reshape(3, 4),
+        np.array([0.5, 0.25, 0.75]),
+        {"labels": np.array([1, 80, 3]), "masks": masks},
+    )
+
+
+def test_masks_come_back(tmp_path):
+    save_detections(tmp_path / "d.npz", with_masks())
+    found = load_detections(tmp_path / "d.npz")
+    assert sorted(found.extra) == ["labels", "masks"]
+    assert found.extra["masks"].tolist() == [b"PPYo0", b"", b"0b1"]
+    assert found.content_hash() == with_masks().content_hash()
+
+
+def test_masks_follow_their_images():
+    parts = with_masks()
+    turned = concatenate([parts], ["a/2", "a/1"])
+    assert turned.extra["masks"].tolist() == [b"0b1", b"PPYo0", b""]
+    none = Detections((), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
+    assert none.extra == {}
+
+
+@pytest.mark.parametrize("key", ["labels", "masks"])
+def test_labels_and_masks_are_what_an_evaluator_sees(key):
+    changed = with_masks()
+    changed.extra[key][0] = changed.extra[key][1]
+    assert changed.content_hash() != with_masks().content_hash()
+
+
+@pytest.mark.parametrize(
+    "damage", [{"masks.lengths": np.array([5, 0, 4])}, {"masks.bytes": np.zeros(8)}, {"masks.lengths": np.zeros(3)}]
+)
+def test_masks_that_do_not_belong_together_are_refused(tmp_path, damage):
+    save_detections(tmp_path / "d.npz", with_masks())
+    with np.load(tmp_path / "d.npz") as arrays:
+        np.savez(tmp_path / "e.npz", **{**arrays, **damage})
+    with pytest.raises(InputError, match=r"e\.npz: masks\.lengths and masks\.bytes do not belong together"):
+        load_detections(tmp_path / "e.npz")

@@ -282,6 +282,11 @@ def largest_difference(wildcards):
     return POINTS.model(wildcards.model).export.parity.max_abs
 
 
+def largest_differences_json(wildcards):
+    """Of outputs that have a tolerance of their own."""
+    return json.dumps(POINTS.model(wildcards.model).export.parity.max_abs_of)
+
+
 def kind_of_graph(wildcards):
     """The runtime of our own process that a graph is checked with."""
     return GRAPHS[format_of(wildcards.suffix)].kind

@@ -1,6 +1,7 @@
 """Compare an exported graph with what the network gave in PyTorch; beyond the tolerance it is refused."""
 
 import argparse
+import json
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
@@ -21,17 +22,19 @@ def main() -> None:
     parser.add_argument("--reference", required=True, type=Path, help="outputs of the network (.npz)")
     parser.add_argument("--index", required=True, type=Path, help="index of the dataset")
     parser.add_argument("--max-abs", type=float, default=5e-4, help="largest absolute difference allowed")
+    parser.add_argument("--max-abs-of", default="{}", metavar="JSON", help="the same for single outputs, by name")
     parser.add_argument("--parity", required=True, type=Path, help="output (.json)")
     args = parser.parse_args()
-    outputs = entry(args.network).outputs
+    network = entry(args.network)
     found = check_graph(
-        Reference.load(args.reference, outputs),
+        Reference.load(args.reference, network.outputs),
         args.graph,
         session_of(args),
-        outputs,
+        network,
         recipe_of(args).preprocess(),
         DatasetIndex.load(args.index).file_of,
         args.max_abs,
+        json.loads(args.max_abs_of),
     )
     write_json(args.parity, {**found, "run": describe_run()})
 

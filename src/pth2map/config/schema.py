@@ -156,6 +156,9 @@ class Parity(Section):
         description="largest absolute difference allowed in any element of any output; float32 rounding alone reaches "
         "1.1e-4",
     )
+    max_abs_of: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="the same for single outputs of the network, by name"
+    )
 
 
 class Export(Section):

@@ -72,7 +72,8 @@ class States:
         block = self.points.model(model)
         picked = [RECIPES[block.recipe.kind].preprocess, KINDS[GRAPHS[graph].kind]]
         before = [self.reference(model, size), self.export(model, size, graph)]
-        return self._state("check_export", [block.export.parity.max_abs], picked, before)
+        facts = [block.export.parity.model_dump(mode="json", exclude={"images"})]
+        return self._state("check_export", facts, picked, before)
 
     @cache  # noqa: B019
     def parity(self, model: str) -> str:

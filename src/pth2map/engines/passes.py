@@ -33,7 +33,7 @@ def stream(
         for (image, _), tensor in zip(group, tensors, strict=True):
             pixels = _pixels(index, image)
             _named(image, partial(preprocess, pixels, out=tensor))
-        for (image, placement), *outputs in zip(group, *session.run(tensors), strict=True):
+        for (image, placement), outputs in zip(group, recipe.of_each_image(session.run(tensors)), strict=True):
             handed_over = _device_outputs(image, outputs, placement, decode)
             found.append(_named(image, partial(decode, handed_over, placement)))
     return _collect(images, found, decode)
@@ -61,7 +61,7 @@ def infer_files(
     for group, tensors in _batches(placed, batch, lambda item: (3, item[1].height, item[1].width)):
         for (image, placement), tensor in zip(group, tensors, strict=True):
             tensor[:] = files.read_input(inputs, image.name, placement)
-        for (image, placement), *outputs in zip(group, *session.run(tensors), strict=True):
+        for (image, placement), outputs in zip(group, recipe.of_each_image(session.run(tensors)), strict=True):
             handed_over = _device_outputs(image, outputs, placement, decode)
             files.write_outputs(folder, place_of[image], image.name, handed_over)
 

@@ -1,14 +1,16 @@
 """An exported graph against its network on real images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pth2map.datasets.images import read_image
 from pth2map.engines.session import Session
-from pth2map.export.parity import compare, merge
+from pth2map.export.parity import compare, compare_rows, merge
 from pth2map.export.reference import Reference
 from pth2map.files.hashing import hash_file
+from pth2map.networks.catalogue import Entry
 from pth2map.recipes.recipe import Preprocess
 
 
@@ -16,25 +18,28 @@ def check_graph(
     reference: Reference,
     graph: Path,
     session: Session,
-    output_names: Sequence[str],
+    network: Entry,
     preprocess: Preprocess,
     file_of: Callable[[str], Path],
     max_abs: float,
+    max_abs_of: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Compare the outputs of ``session`` (which runs ``graph``) with the network's; ``file_of`` finds an image.
 
     Returns the differences by output and the hashes of graph and weights as JSON values. Raises ``InputError`` when an
-    element differs by more than ``max_abs`` or is not finite.
+    element differs by more than ``max_abs``, or what ``max_abs_of`` has for its output, or is not finite.
     """
+    compare_outputs = compare_rows if network.rows else compare
     parities = []
     for name, outputs in zip(reference.images, reference.outputs, strict=True):
         batch = preprocess(read_image(file_of(name)))[0][None]
-        parities.append(compare(outputs, session.run(batch), output_names))
+        parities.append(compare_outputs(outputs, session.run(batch), network.outputs))
     parity = merge(parities)
-    parity.check(max_abs)
+    parity.check(max_abs, max_abs_of)
     return {
         **parity.to_json(),
         "max_abs_allowed": max_abs,
+        "max_abs_allowed_of": dict(max_abs_of),
         "graph": hash_file(graph),
         "weights": dict(reference.weights),
     }

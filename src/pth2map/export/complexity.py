@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pth2map.files.errors import InputError
 from pth2map.networks.retinaface import RetinaFace
+from pth2map.networks.retinamask import FrozenBatchNorm2d
 from pth2map.recipes.settings import Size
 
 CONVENTION = (
@@ -46,16 +47,17 @@ MULTIPLY_ACCUMULATE = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 # What these compute is left out of multiply-accumulates, as in every published count.
 ELEMENTWISE = frozenset(
-    {"Abs", "Add", "Ceil", "Div", "Exp", "Floor", "Log", "Max", "Min", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub"}
-    | {"And", "Equal", "Greater", "Less", "Not", "Or", "Where"}
+    {"Abs", "Add", "Ceil", "Div", "Exp", "Floor", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Pow", "Reciprocal"}
+    | {"Sqrt", "Sub", "And", "Equal", "Greater", "Less", "Not", "Or", "Where"}
     | {"Clip", "Elu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Softmax", "Tanh"}
     | {"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMax", "ReduceMean", "ReduceSum"}
-    | {"BatchNormalization", "Resize", "Upsample"}
+    | {"BatchNormalization", "Resize", "RoiAlign", "Upsample"}
+    | {"NonMaxSuppression", "TopK"}
 )
 
 # These move values or work on shapes.
 FREE = frozenset(
-    {"Concat", "Expand", "Gather", "Pad", "Slice", "Split", "Tile", "Transpose"}
+    {"Concat", "Expand", "Gather", "GatherElements", "Pad", "Slice", "Split", "Tile", "Transpose"}
     | {"DepthToSpace", "Flatten", "Reshape", "SpaceToDepth", "Squeeze", "Unsqueeze"}
     | {"Cast", "Constant", "ConstantOfShape", "Dropout", "Identity", "Range", "Shape"}
 )
@@ -187,9 +189,19 @@ def _fix_input(path: Path, model: onnx.ModelProto, width: int, height: int) -> i
             "export it at that size or with these axes open"
         )
     del model.graph.value_info[:]
+    model.graph.value_info.extend(_most_rows(model.graph))
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
     return batch
+
+
+def _most_rows(graph: onnx.GraphProto) -> Iterable[onnx.ValueInfoProto]:
+    """The outputs of non-maximum suppression as long as they can be: how long they are depends on the picture."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "NonMaxSuppression" and node.input[2] in constants:
+            most = onnx.numpy_helper.to_array(constants[node.input[2]]).item()
+            yield onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.INT64, (most, 3))
 
 
 def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int | None, ...]]:
@@ -198,8 +210,8 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int | None, ...]]:
     onnxslim follows lengths through the arithmetic on shapes that open axes leave behind, which in opset 11 onnx's own
     inference does not; onnx knows what Upsample of opset 9 gives, which onnxslim does not.
     """
-    shapes = _declared_shapes(shape_infer(model).graph)
     own = _declared_shapes(onnx.shape_inference.infer_shapes(model).graph)
+    shapes = _declared_shapes(shape_infer(model).graph)  # which writes into the model
     shapes |= {name: shape for name, shape in own.items() if None not in shape}
     return shapes | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
 
@@ -279,7 +291,7 @@ def _counting(counted: list[int], operations: int) -> Callable[[nn.Module, tuple
 def _operations_per_element(module: nn.Module, published_as_leaky: bool) -> int:
     """What ``CONVENTION`` counts beside multiply-accumulates for each element of the module's output."""
     match module:
-        case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.BatchNorm3d():
+        case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.BatchNorm3d() | FrozenBatchNorm2d():
             return 2
         case nn.LeakyReLU():
             return 1

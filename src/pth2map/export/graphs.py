@@ -38,6 +38,15 @@ def export_graph(
     if graph_format == "torchscript":
         export_torchscript(module, path, torch.zeros(shape))
         return f"{what}: TorchScript"
-    outputs = entry(network).outputs
-    written = export_onnx(module, path, shape, outputs, opset=opset, dynamic=dynamic, max_ir_version=max_ir_version)
+    described = entry(network)
+    written = export_onnx(
+        module,
+        path,
+        shape,
+        described.outputs,
+        opset=opset,
+        dynamic=dynamic,
+        max_ir_version=max_ir_version,
+        open_rows=described.rows == "open",
+    )
     return f"{what}: ONNX opset {written.opset}, IR {written.ir_version}, {written.nodes} nodes"

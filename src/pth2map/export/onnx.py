@@ -47,11 +47,13 @@ def export_onnx(
     dynamic: Collection[str] = (),
     example: Tensor | None = None,
     max_ir_version: int | None = None,
+    open_rows: bool = False,
 ) -> OnnxGraph:
     """Write ``network``, in evaluation mode, as an ONNX graph of one float32 input ``(N, 3, H, W)``.
 
     ``dynamic`` names the axes left open, out of ``DYNAMIC_AXES``; an output axis that follows the batch alone
-    is named ``batch`` as well. The network is traced with ``example``, or zeros. The file declares at most
+    is named ``batch`` as well. With ``open_rows`` the first axis of each output is ``rows``, as many as the picture
+    gives. The network is traced with ``example``, or zeros. The file declares at most
     ``max_ir_version`` as its format. Equal weights and arguments give equal bytes, and no path of this machine
     is among them.
 
@@ -68,6 +70,8 @@ def export_onnx(
     enlargements = _enlargements(network, input_shape) if opset < SIZES_SINCE else ()
     _check_enlargements(enlargements, input_shape, opset, dynamic)
     output_dims = _output_dims(network, output_names, input_shape, dynamic)
+    if open_rows:
+        output_dims = [["rows", *dims[1:]] for dims in output_dims]
     with replacing(path) as temporary:
         with _quiet_exporter(), torch.no_grad():
             torch.onnx.export(

@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from pth2map.files.errors import InputError
 
@@ -65,15 +67,16 @@ class Parity:
         outputs = {name: parity.merged(other.outputs[name]) for name, parity in self.outputs.items()}
         return Parity(outputs, self.images + other.images)
 
-    def check(self, tolerance: float) -> None:
-        """Raises ``InputError`` naming the outputs with an absolute difference above ``tolerance``."""
-        worst = {name: parity.max_abs for name, parity in self.outputs.items() if not parity.max_abs <= tolerance}
-        if worst:
-            found = ", ".join(f"{name} by {difference:.3g}" for name, difference in worst.items())
-            raise InputError(
-                f"the exported graph differs from the network by more than {tolerance:g} "
-                f"on {self.images} images: {found}"
-            )
+    def check(self, tolerance: float, tolerance_of: Mapping[str, float] = MappingProxyType({})) -> None:
+        """Raises ``InputError`` naming the outputs with an absolute difference above ``tolerance`` or their own."""
+        allowed = {name: tolerance_of.get(name, tolerance) for name in self.outputs}
+        found = [
+            f"{name} by {parity.max_abs:.3g}, more than {allowed[name]:g}"
+            for name, parity in self.outputs.items()
+            if not parity.max_abs <= allowed[name]
+        ]
+        if found:
+            raise InputError(f"the exported graph differs from the network on {self.images} images: {'; '.join(found)}")
 
     def to_json(self) -> dict[str, Any]:
         outputs = {
@@ -100,6 +103,38 @@ def compare(reference: Sequence[np.ndarray], candidate: Sequence[np.ndarray], na
         name: _compare(ours, theirs, name) for ours, theirs, name in zip(reference, candidate, names, strict=True)
     }
     return Parity(outputs, 1)
+
+
+SWAP = 1e-5
+"""Rows whose scores are closer than this may stand in another order, or one of them beyond the last row."""
+
+
+def compare_rows(reference: Sequence[np.ndarray], candidate: Sequence[np.ndarray], names: Sequence[str]) -> Parity:
+    """As :func:`compare` for outputs that are rows by falling score, ``bboxs``, ``labels`` and ``scores`` among them.
+
+    Rows are paired first: of equal label, their scores within ``SWAP``, their boxes as near as can be. A row without
+    its like is allowed where its score is within ``SWAP`` of the last; it is left out. Raises ``InputError`` for any other.
+    """
+    if not len(reference) == len(candidate) == len(names):
+        raise InputError(f"{len(reference)} and {len(candidate)} outputs to compare, {len(names)} names for them")
+    ours, theirs = dict(zip(names, reference, strict=True)), dict(zip(names, candidate, strict=True))
+    if ours["scores"].shape != theirs["scores"].shape:
+        raise InputError(f"{len(theirs['scores'])} rows, the network gives {len(ours['scores'])}")
+    apart = np.abs(ours["bboxs"][:, None].astype(np.float64) - theirs["bboxs"]).max(axis=2, initial=0)
+    strangers = (ours["labels"][:, None] != theirs["labels"]) | (
+        np.abs(ours["scores"][:, None].astype(np.float64) - theirs["scores"]) > SWAP
+    )
+    if not np.isfinite(apart).all():
+        raise InputError("output bboxs holds values that are not finite")
+    rows, others = linear_sum_assignment(np.where(strangers, 2 * apart.max(initial=1) * max(len(apart), 1), apart))
+    alone = strangers[rows, others]
+    for side, scores in ((rows[alone], ours["scores"]), (others[alone], theirs["scores"])):
+        if len(side) and scores[side].max() > scores.min() + SWAP:
+            raise InputError(
+                f"{len(side)} of {len(scores)} rows of the exported graph have no like among those of the network"
+            )
+    rows, others = rows[~alone], others[~alone]
+    return compare([output[rows] for output in reference], [output[others] for output in candidate], names)
 
 
 def merge(parities: Iterable[Parity]) -> Parity:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from pth2map.files.errors import InputError, nearest
 
@@ -20,16 +20,25 @@ class Entry:
     module: str
     constructor: str
     outputs: tuple[str, ...]
+    rows: Literal["fixed", "open"] | None = None
+    """None: outputs have a batch axis. Otherwise they are rows of one image, by falling score and without that axis:
+    always as many, or as many as the picture gives."""
+    graphs: tuple[str, ...] = ("onnx", "torchscript")
+    """Formats that it can be exported to."""
 
 
 RETINAFACE = "pth2map.networks.retinaface"
 RETINAFACE_OUTPUTS = ("loc", "conf", "landms")
+RETINAMASK = "pth2map.networks.retinamask"
+RETINAMASK_OUTPUTS = ("bboxs", "labels", "scores", "masks")
 
 NETWORKS: Mapping[str, Entry] = MappingProxyType(
     {
         "retinaface_mobilenet025": Entry(RETINAFACE, "RetinaFace.mobilenet025", RETINAFACE_OUTPUTS),
         "retinaface_resnet50": Entry(RETINAFACE, "RetinaFace.resnet50", RETINAFACE_OUTPUTS),
         "centerface": Entry("pth2map.networks.centerface", "CenterFace", ("hm", "wh", "hm_offset", "landmarks")),
+        "retinamask": Entry(RETINAMASK, "RetinaMask", RETINAMASK_OUTPUTS, "fixed", ("onnx",)),
+        "retinamask_kept_masks": Entry(RETINAMASK, "RetinaMask.with_kept_masks", RETINAMASK_OUTPUTS, "open", ("onnx",)),
     }
 )
 

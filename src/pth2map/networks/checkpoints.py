@@ -30,6 +30,8 @@ UNREADABLE = (
 )
 
 WRITTEN_BY_TORCH = (b"PK\x03\x04", b"\x80")  # a zip archive since torch 1.6, pickles before
+WRAPPERS = ("state_dict", "model")
+"""Keys that a state dict may lie under, beside other things that the training code keeps."""
 FORMULA = "pth2map_formula"
 """Key beside ``state_dict`` in a checkpoint whose entries were made of a formula."""
 COUNTER = "num_batches_tracked"  # batch norm counts training steps; inference never reads it
@@ -39,8 +41,8 @@ COUNTER = "num_batches_tracked"  # batch norm counts training steps; inference n
 class LoadedWeights:
     """Where weights came from: the file's SHA-256, the entries loaded, and how the file's names were read.
 
-    ``applied`` holds what was met: ``"state_dict"`` and ``"module."``, the wrappers taken off; the key of a
-    renaming; ``"no num_batches_tracked"``, a file without these counters.
+    ``applied`` holds what was met: ``"state_dict"`` or ``"model"`` and ``"module."``, the wrappers taken off; the key
+    of a renaming; ``"no num_batches_tracked"``, a file without these counters.
     """
 
     sha256: str
@@ -68,7 +70,7 @@ RENAMES: Mapping[str, Callable[[str], str]] = {"tunnel": tunnel_name}
 def load_weights(network: nn.Module, path: Path, rename: Mapping[str, Callable[[str], str]] = RENAMES) -> LoadedWeights:
     """Fill ``network`` with the tensors of a checkpoint written by ``torch.save``; no code in it is run.
 
-    The state dict may stand alone or under ``state_dict``, and its names may all begin with ``module.``.
+    The state dict may stand alone or under a key of ``WRAPPERS``, and its names may all begin with ``module.``.
     ``rename`` offers other namings, each a function from the network's name of a tensor to the file's; one
     that fits more names than the network's own is taken, for all of them. The counters
     ``num_batches_tracked`` may be absent, all together.
@@ -118,15 +120,17 @@ def _refusal(text: str) -> str:
 def _unwrapped(value: Any, path: Path) -> tuple[dict[str, Tensor], list[str]]:
     """The bare state dict, and the wrappers taken off."""
     applied = []
-    if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
-        value = value["state_dict"]
-        applied.append("state_dict")
+    for wrapper in WRAPPERS:
+        if isinstance(value, Mapping) and isinstance(value.get(wrapper), Mapping):
+            value = value[wrapper]
+            applied.append(wrapper)
     if not isinstance(value, Mapping) or not value:
         raise InputError(f"{path} holds a {type(value).__name__} where a state dict (names to tensors) is expected")
     if other := [
         str(name) for name, tensor in value.items() if not (isinstance(name, str) and isinstance(tensor, Tensor))
     ]:
-        raise InputError(f"{path} holds no state dict, plain or under 'state_dict': no named tensors are {some(other)}")
+        keys = " or ".join(map(repr, WRAPPERS))
+        raise InputError(f"{path} holds no state dict, plain or under {keys}: no named tensors are {some(other)}")
     if all(name.startswith("module.") for name in value):
         value = {name.removeprefix("module."): tensor for name, tensor in value.items()}
         applied.append("module.")

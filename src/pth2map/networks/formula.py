@@ -14,6 +14,9 @@ from pth2map.files.atomic import replacing
 from pth2map.networks.catalogue import build
 from pth2map.networks.checkpoints import FORMULA
 
+# Buffers that are geometry, not weights: they stay as the network builds them.
+_AS_BUILT = re.compile(r"\.cell_anchors\.\d+$")
+
 
 def formula_state_dict(network: nn.Module, scale_rules: Sequence[tuple[str, float]] = ()) -> dict[str, Tensor]:
     """A state dict for ``network`` in which every entry depends on its own name and shape alone.
@@ -21,9 +24,12 @@ def formula_state_dict(network: nn.Module, scale_rules: Sequence[tuple[str, floa
     Normal numbers, seeded with the CRC-32 of the name: He-scaled for convolutions, near 1 for normalisation
     scales and variances, near 0 for biases and means; ``num_batches_tracked`` is 0. A rule
     ``(pattern, factor)`` scales the entries in whose name the pattern is found; the first such rule counts.
-    Rules keep activations and scores in a useful range.
+    Rules keep activations and scores in a useful range. Anchors stay as they are.
     """
-    return {name: _entry(name, tuple(old.shape), scale_rules) for name, old in network.state_dict().items()}
+    return {
+        name: old if _AS_BUILT.search(name) else _entry(name, tuple(old.shape), scale_rules)
+        for name, old in network.state_dict().items()
+    }
 
 
 def save_formula_weights(network: str, scale_rules: Sequence[tuple[str, float]], path: Path) -> None:

@@ -1,25 +1,37 @@
-"""The ResNet-50 body (He et al. 2015), named and strided (on the 3x3 convolution) as in torchvision."""
+"""The ResNet-50 body (He et al. 2015), named and strided (on the 3x3 convolution) as in torchvision.
+
+Its blocks serve other bodies too: those of Detectron's descent stride on the first 1x1 convolution, with normalisation
+that is frozen.
+"""
+
+from collections.abc import Callable
 
 from torch import Tensor, nn
+
+Norm = Callable[[int], nn.Module]
+"""From channels to a normalisation of them."""
 
 
 class Bottleneck(nn.Module):
     """1x1 to ``width``, 3x3, 1x1 to four times ``width``, around a shortcut."""
 
-    def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
+    def __init__(
+        self, inputs: int, width: int, stride: int = 1, norm: Norm = nn.BatchNorm2d, stride_in_1x1: bool = False
+    ) -> None:
         super().__init__()
         outputs = 4 * width
-        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        first, second = (stride, 1) if stride_in_1x1 else (1, stride)
+        self.conv1 = nn.Conv2d(inputs, width, 1, first, bias=False)
+        self.bn1 = norm(width)
+        self.conv2 = nn.Conv2d(width, width, 3, second, padding=1, bias=False)
+        self.bn2 = norm(width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(outputs)
+        self.bn3 = norm(outputs)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = (
             nn.Identity()
             if inputs == outputs
-            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm(outputs))
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -30,9 +42,12 @@ class Bottleneck(nn.Module):
         return outputs
 
 
-def stage(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
+def stage(
+    inputs: int, width: int, blocks: int, stride: int, norm: Norm = nn.BatchNorm2d, stride_in_1x1: bool = False
+) -> nn.Sequential:
     """Bottlenecks of one resolution; the first of them changes it."""
-    return nn.Sequential(Bottleneck(inputs, width, stride), *(Bottleneck(4 * width, width) for _ in range(blocks - 1)))
+    first = Bottleneck(inputs, width, stride, norm, stride_in_1x1)
+    return nn.Sequential(first, *(Bottleneck(4 * width, width, norm=norm) for _ in range(blocks - 1)))
 
 
 class ResNet50(nn.Module):

@@ -10,8 +10,11 @@ from pydantic import Field
 from pth2map.recipes.centerface_settings import CenterFaceSettings
 from pth2map.recipes.letterbox_settings import LetterboxSettings
 from pth2map.recipes.retinaface_settings import RetinaFaceSettings
+from pth2map.recipes.retinamask_settings import RetinaMaskSettings
 
-RecipeSettings = Annotated[RetinaFaceSettings | LetterboxSettings | CenterFaceSettings, Field(discriminator="kind")]
+RecipeSettings = Annotated[
+    RetinaFaceSettings | LetterboxSettings | CenterFaceSettings | RetinaMaskSettings, Field(discriminator="kind")
+]
 """A recipe block of the config."""
 
 
@@ -24,6 +27,10 @@ class Entry:
     preprocess: str
     decode: str
     files: str
+    dataset: str = "widerface"
+    """Kind of dataset whose evaluator takes what it finds."""
+    one_image: bool = False
+    """Whether outputs are of one image, without a batch axis."""
 
 
 RETINAFACE_OUTPUTS = ("loc", "conf", "landms")
@@ -47,6 +54,14 @@ RECIPES: Mapping[str, Entry] = MappingProxyType(
             "pth2map.recipes.centerface_preprocess",
             "pth2map.recipes.centerface_decode",
             "pth2map.recipes.centerface_files",
+        ),
+        "retinamask": Entry(
+            ("bboxs", "labels", "scores", "masks"),
+            "pth2map.recipes.retinamask_preprocess",
+            "pth2map.recipes.retinamask_decode",
+            "pth2map.recipes.retinamask_files",
+            dataset="coco",
+            one_image=True,
         ),
     }
 )

@@ -16,6 +16,8 @@ from pth2map.files.hashing import hash_arrays
 # A name becomes a folder and a file: two parts, neither of them ``.`` or ``..``.
 _NAME = re.compile(r"(?!\.\.?/)[^/\r\n]+/(?!\.\.?$)[^/\r\n]+")
 _OWN_KEYS = ("names", "counts", "boxes", "scores")
+_SCORED = ("labels", "masks")  # of what else a row has
+_LENGTHS, _BYTES = ".lengths", ".bytes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,8 @@ class Detections:
     scores: np.ndarray
     """``(N,)`` float64."""
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """What else a row has: arrays of N rows."""
+    """What else a row has: arrays of N rows. Of several classes ``labels`` ``(N,)`` int64, from 1; of things with a
+    shape ``masks`` ``(N,)`` of bytes objects, COCO's compressed run lengths in the size of the image."""
     notes: tuple[str, ...] = ()
     """What was odd in the files these come from. Not saved."""
 
@@ -64,7 +67,8 @@ class Detections:
 
     def content_hash(self) -> str:
         """Hash of what an evaluator sees: the same for a text folder and an ``.npz`` of the same rows."""
-        return hash_arrays(self._arrays())
+        scored = {key: self.extra[key] for key in _SCORED if key in self.extra}
+        return hash_arrays({**self._arrays(), **_flat(scored)})
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {
@@ -76,8 +80,11 @@ class Detections:
 
 
 def save_detections(path: Path, detections: Detections) -> None:
-    """Write ``.npz`` with the keys names, counts, boxes, scores and those of ``extra``."""
-    write_npz(path, **detections._arrays(), **detections.extra)
+    """Write ``.npz`` with the keys names, counts, boxes, scores and those of ``extra``.
+
+    Bytes objects become two plain arrays, ``<key>.bytes`` of all one after another and ``<key>.lengths``.
+    """
+    write_npz(path, **detections._arrays(), **_flat(detections.extra))
 
 
 def load_detections(path: Path) -> Detections:
@@ -88,11 +95,42 @@ def load_detections(path: Path) -> Detections:
     """
     arrays = read_npz(path, _OWN_KEYS)
     names, counts, boxes, scores = (arrays.pop(key) for key in _OWN_KEYS)
-    extra = {key: array for key, array in arrays.items() if array.shape[:1] == scores.shape}
     try:
+        strings = {key: _strings(arrays, key) for key in map(_of_strings, arrays) if key}
+        extra = {key: array for key, array in (arrays | strings).items() if array.shape[:1] == scores.shape}
+        extra = {key: array for key, array in extra.items() if not _of_strings(key)}
         return Detections(tuple(names.tolist()), widened(counts), _real(boxes), _real(scores), extra)
     except (InputError, TypeError) as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def _flat(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same with arrays of bytes objects as two plain ones each."""
+    flat = {}
+    for key, array in arrays.items():
+        if array.dtype == object:
+            flat[f"{key}{_LENGTHS}"] = np.array([len(string) for string in array], dtype=np.int64)
+            flat[f"{key}{_BYTES}"] = np.frombuffer(b"".join(array), dtype=np.uint8)
+        else:
+            flat[key] = array
+    return flat
+
+
+def _of_strings(key: str) -> str:
+    """The array that a plain one of :func:`_flat` is a part of, by the name of its lengths; else nothing."""
+    return key.removesuffix(_LENGTHS) if key.endswith(_LENGTHS) else ""
+
+
+def _strings(arrays: Mapping[str, np.ndarray], key: str) -> np.ndarray:
+    """The bytes objects that :func:`_flat` took apart."""
+    lengths, content = arrays[f"{key}{_LENGTHS}"], arrays.get(f"{key}{_BYTES}")
+    if content is None or content.dtype != np.uint8 or lengths.dtype != np.int64 or lengths.sum() != content.size:
+        raise InputError(f"{key}{_LENGTHS} and {key}{_BYTES} do not belong together; make the file again")
+    ends = np.cumsum(lengths).tolist()
+    whole = content.tobytes()
+    strings = np.empty(len(ends), dtype=object)
+    strings[:] = [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return strings
 
 
 def _real(array: np.ndarray) -> np.ndarray:

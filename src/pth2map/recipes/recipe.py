@@ -46,9 +46,13 @@ class Decode(Protocol):
 
     def nothing(self) -> dict[str, np.ndarray]: ...
 
-    def text(self, name: str, boxes: np.ndarray, scores: np.ndarray) -> str: ...
-
     def protocol(self) -> list[str]: ...
+
+
+class WritesTexts(Protocol):
+    """A decode of detections that are published as one text for each image, as WIDER FACE's are."""
+
+    def text(self, name: str, boxes: np.ndarray, scores: np.ndarray) -> str: ...
 
 
 class TensorFiles(Protocol):
@@ -102,6 +106,10 @@ class Recipe:
     def decode(self) -> Decode:
         module = importlib.import_module(RECIPES[self.settings.kind].decode)
         return cast(Decode, module.Decode(self.settings.decode))
+
+    def of_each_image(self, outputs: Sequence[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
+        """The outputs of a run, image by image, without the batch axis that most networks have."""
+        return iter([outputs] if RECIPES[self.settings.kind].one_image else zip(*outputs, strict=True))
 
     def files(self) -> TensorFiles:
         module = importlib.import_module(RECIPES[self.settings.kind].files)

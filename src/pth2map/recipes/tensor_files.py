@@ -1,4 +1,4 @@
-"""What the tensor files of all recipes share: names by stem, and raw float32 arrays.
+"""What the tensor files of all recipes share: names by stem, and raw arrays.
 
 A route over files writes what a vendor's runner reads, and reads what that runner writes. Names carry the stem alone,
 so stems must be distinct in a dataset.
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from pth2map.files.errors import InputError, some
 
@@ -34,33 +35,51 @@ def names_by_stem(names: Sequence[str]) -> dict[str, str]:
     return name_of
 
 
-def write_raw_outputs(folder: Path, name: str, numbers: Sequence[int], outputs: Sequence[np.ndarray]) -> None:
-    """Write each output of an image, float32, as the raw bytes ``<stem>_<number>.bin`` in C order."""
-    for number, output in zip(numbers, outputs, strict=True):
-        if output.dtype != np.float32:
-            raise InputError(f"{name}: output {number} is {output.dtype}, the raw files hold float32")
+def write_raw_outputs(
+    folder: Path,
+    name: str,
+    numbers: Sequence[int],
+    outputs: Sequence[np.ndarray],
+    dtypes: Sequence[DTypeLike] | None = None,
+) -> None:
+    """Write each output of an image as the raw bytes ``<stem>_<number>.bin`` in C order.
+
+    ``dtypes`` are those of the files, float32 unless told otherwise.
+    """
+    for number, output, dtype in zip(numbers, outputs, _dtypes(dtypes, numbers), strict=True):
+        if output.dtype != dtype:
+            raise InputError(f"{name}: output {number} is {output.dtype}, the raw files hold {dtype}")
         (folder / f"{stem_of(name)}_{number}.bin").write_bytes(output.tobytes())
 
 
 def read_raw_outputs(
-    folder: Path, name: str, numbers: Sequence[int], shapes: Mapping[str, tuple[int, ...]]
+    folder: Path,
+    name: str,
+    numbers: Sequence[int],
+    shapes: Mapping[str, tuple[int, ...]],
+    dtypes: Sequence[DTypeLike] | None = None,
 ) -> list[np.ndarray]:
     """Read what :func:`write_raw_outputs` or a runner wrote of an image whose outputs have these ``shapes``."""
     outputs = []
-    for number, (output, shape) in zip(numbers, shapes.items(), strict=True):
+    for number, (output, shape), dtype in zip(numbers, shapes.items(), _dtypes(dtypes, numbers), strict=True):
         path = folder / f"{stem_of(name)}_{number}.bin"
         what = f"output {output} {shape} of {name}"
-        outputs.append(read_raw(path, shape, what, f"the engine wrote no output {output} for {name}"))
+        outputs.append(read_raw(path, shape, what, f"the engine wrote no output {output} for {name}", dtype))
     return outputs
 
 
-def read_raw(path: Path, shape: tuple[int, ...], what: str, absent: str) -> np.ndarray:
-    """A raw file of float32 in C order. Raises ``InputError`` when it is not there or of another length."""
+def read_raw(path: Path, shape: tuple[int, ...], what: str, absent: str, dtype: DTypeLike = np.float32) -> np.ndarray:
+    """A raw file of ``dtype`` in C order. Raises ``InputError`` when it is not there or of another length."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; {absent}") from None
-    expected = int(np.prod(shape)) * 4
+    stored = np.dtype(dtype).newbyteorder("<")
+    expected = int(np.prod(shape)) * stored.itemsize
     if len(content) != expected:
         raise InputError(f"{path}: {len(content)} bytes, expected {expected} for {what}")
-    return np.frombuffer(content, dtype="<f4").reshape(shape)
+    return np.frombuffer(content, dtype=stored).reshape(shape)
+
+
+def _dtypes(dtypes: Sequence[DTypeLike] | None, numbers: Sequence[int]) -> list[np.dtype]:
+    return [np.dtype(dtype) for dtype in dtypes or [np.float32] * len(numbers)]
