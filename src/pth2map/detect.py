@@ -21,8 +21,10 @@ from pth2map import __version__
 from pth2map.config.files import check_config_files, refuse_formulas
 from pth2map.config.load import load_config
 from pth2map.config.points import GRAPHS, Point, Points
-from pth2map.config.schema import DATA, parse_variant
+from pth2map.config.schema import DATA, Dataset, parse_variant
 from pth2map.config.states import States
+from pth2map.datasets.coco import read_annotations
+from pth2map.datasets.coco_names import COCO_NAMES
 from pth2map.datasets.images import inspect_image, read_image
 from pth2map.engines.catalogue import KINDS
 from pth2map.engines.session import Session, open_session
@@ -37,7 +39,7 @@ from pth2map.files.processes import exclusive
 from pth2map.files.progress import track
 from pth2map.files.provenance import describe_run
 from pth2map.networks.catalogue import entry
-from pth2map.plots.boxes import SYNTHETIC, draw_detections, write_picture
+from pth2map.plots.boxes import SYNTHETIC, draw_rows, write_picture
 from pth2map.recipes.catalogue import RECIPES
 from pth2map.recipes.recipe import Decode, Preprocess, Recipe
 from pth2map.recipes.settings import Size
@@ -47,6 +49,7 @@ CHECKED_GRAPHS = Path("scratch/detect")
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 """Of the files that are taken out of a folder, in upper or lower case."""
 
+_LABELLED = ("labels", "masks")
 T = TypeVar("T")
 
 
@@ -79,13 +82,21 @@ class Found:
     width: int
     rows: Mapping[str, np.ndarray]
     """Of n detections by falling score ``boxes`` ``(n, 4)`` x, y, w, h and ``scores`` ``(n,)`` as the recipe's result
-    text holds them, and what else its decode gives, such as ``corners`` and ``landmarks``."""
+    text holds them, and what else its decode gives, such as ``corners``, ``landmarks``, ``labels`` and ``masks``."""
+    classes: Sequence[str] = ()
+    """Names of the labels from 1, where there are several."""
 
     def to_json(self) -> dict[str, Any]:
-        """Path, size, and the detections, each with what is known of it."""
-        rest = {key: array for key, array in self.rows.items() if key not in ("scores", "boxes")}
-        columns = {"score": self.rows["scores"], "box": self.rows["boxes"], **rest}
-        values = zip(*(array.tolist() for array in columns.values()), strict=True)
+        """Path, size, and the detections, each with what is known of it; masks are COCO's compressed run lengths."""
+        rest = {key: array.tolist() for key, array in self.rows.items() if key not in ("scores", "boxes", *_LABELLED)}
+        columns = {"score": self.rows["scores"].tolist(), "box": self.rows["boxes"].tolist(), **rest}
+        if "labels" in self.rows:
+            columns["label"] = self.rows["labels"].tolist()
+            columns["class"] = [self.classes[label - 1] for label in columns["label"]]
+        if "masks" in self.rows:
+            size = [self.height, self.width]
+            columns["mask"] = [{"size": size, "counts": counts.decode()} for counts in self.rows["masks"]]
+        values = zip(*columns.values(), strict=True)
         return {
             "path": str(self.picture.path),
             "width": self.width,
@@ -211,6 +222,9 @@ class Detector:
     """Whether it was made of a formula: then what is found says nothing of the model."""
     protocol: Sequence[str]
     """How detections come about, in words, one clause an entry."""
+    recipe: Recipe
+    classes: Sequence[str]
+    """Names of the labels from 1, where there are several."""
 
     @classmethod
     def open(cls, points: Points, point: Point, root: Path, picture: Picture) -> Self:
@@ -233,7 +247,8 @@ class Detector:
             *decode.protocol(),
             engine_clause([run], parse_variant(point.variant)[1], batch=1),
         )
-        return cls(point, preprocess, decode, session, weights.sha256, weights.synthetic, protocol)
+        classes = class_names(points.dataset(block.dataset))
+        return cls(point, preprocess, decode, session, weights.sha256, weights.synthetic, protocol, recipe, classes)
 
     def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Every detection in ``image`` ``(h, w, 3)`` uint8 BGR, as the decode of the recipe gives them.
@@ -241,7 +256,7 @@ class Detector:
         Raises ``InputError`` for an image of which the preprocessing leaves nothing.
         """
         tensor, placement = self.preprocess(image)
-        outputs = [output[0] for output in self.session.run(tensor[None])]
+        (outputs,) = self.recipe.of_each_image(self.session.run(tensor[None]))
         return self.decode(self.decode.device_outputs(outputs, placement), placement)
 
 
@@ -257,29 +272,30 @@ def detect(detector: Detector, pictures: Sequence[Picture], score_above: float) 
             rows = detector(image)
         above = rows["scores"] > score_above
         height, width = image.shape[:2]
-        return Found(picture, height, width, {key: array[above] for key, array in rows.items()})
+        return Found(picture, height, width, {key: array[above] for key, array in rows.items()}, detector.classes)
 
     return _of_each(pictures, found, "detect")
 
 
 def describe(found: Sequence[Found], score_above: float) -> list[str]:
-    """Lines for a person: how much was found in each picture, and of a single one every detection: score, x y w h."""
+    """Lines for a person: how much was found in each picture; of a single one its detections: score, x y w h, class."""
     lines = [f"{each.picture.path}: {len(each.rows['scores'])} above {score_above:g}" for each in found]
     if len(found) == 1:
         rows = np.column_stack([found[0].rows["scores"], found[0].rows["boxes"]])
-        lines += [" ".join(f"{value:.10g}" for value in row) for row in rows.tolist()]
+        names = [f" {found[0].classes[label - 1]}" for label in found[0].rows.get("labels", np.zeros(0, int))]
+        names = names or [""] * len(rows)
+        lines += [
+            " ".join(f"{value:.10g}" for value in row) + name for row, name in zip(rows.tolist(), names, strict=True)
+        ]
     return lines
 
 
 def draw(found: Sequence[Found], folder: Path, synthetic: bool = False) -> None:
     """Write each picture with what was found in it, under its own name below ``folder``."""
     for each in _tracked(found, "draw"):
-        rows = each.rows
         image = read_image(each.picture.path)
-        drawn = draw_detections(
-            image, rows["boxes"], rows["scores"], rows.get("landmarks"), SYNTHETIC if synthetic else None
-        )
-        write_picture(folder / each.picture.name, drawn)
+        stamp = SYNTHETIC if synthetic else None
+        write_picture(folder / each.picture.name, draw_rows(image, each.rows, each.classes, stamp))
 
 
 def report(detector: Detector, found: Sequence[Found], score_above: float) -> dict[str, Any]:
@@ -295,6 +311,16 @@ def report(detector: Detector, found: Sequence[Found], score_above: float) -> di
         "images": [each.to_json() for each in found],
         "pth2map": __version__,
     }
+
+
+def class_names(dataset: Dataset) -> tuple[str, ...]:
+    """Of a dataset with several classes the names of their labels from 1: of its annotations, or COCO's own."""
+    if dataset.kind != "coco":
+        return ()
+    annotations = Path(dataset.ground_truth[0])
+    if annotations.is_file():
+        return tuple(category.name for category in read_annotations(annotations, dataset.split).categories)
+    return COCO_NAMES
 
 
 def checked_graph(

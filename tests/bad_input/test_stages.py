@@ -139,9 +139,9 @@ def score(shards: Shards, spoil: str, content: bytes) -> str:
         *("--detections", folder / "detections.npz", "--runs", folder / "run.json"),
         *("--text", outputs[0], "--json", outputs[1], "--provenance", outputs[2], "--curves", outputs[3]),
     )
-    works("score_point", *arguments)
+    works("score_widerface_point", *arguments)
     (folder / spoil).write_bytes(content)
-    return refused("score_point", *arguments, outputs=outputs, folder=folder)
+    return refused("score_widerface_point", *arguments, outputs=outputs, folder=folder)
 
 
 @AREA.case("ground truth of the index that ends early", AGAIN)

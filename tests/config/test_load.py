@@ -31,7 +31,10 @@ DROP = object()
 
 def test_the_shipped_config_is_right():
     config = load()
-    assert list(config.models) == ["retinaface", "retinaface_native", "retinaface_mnet", "retinaface_r50", "centerface"]
+    assert list(config.models) == [
+        *("retinaface", "retinaface_native", "retinaface_mnet", "retinaface_r50"),
+        *("centerface", "retinamask"),
+    ]
     assert config.models["retinaface"].recipe.decode.nms_threshold == 0.4
 
 
@@ -156,6 +159,59 @@ def test_the_shipped_config_is_right():
         ),
         ({"models__retinaface__variants__batches": [1, 1]}, "models.retinaface.variants: 1000-fp32-b1 comes 2 times"),
         ({"models": None}, "models: found null; expected a block of keys"),
+        (
+            {"models__retinamask__engines": ["onnxruntime", "torchscript"]},
+            "models.retinamask.engines[1]: torchscript runs torchscript graphs, which network retinamask cannot "
+            "become; allowed: onnxruntime",
+        ),
+        (
+            {"models__retinamask__variants__batches": [2], "models__retinamask__headline": DROP},
+            "models.retinamask.variants.batches: network retinamask takes one image a run; expected 1",
+        ),
+        (
+            {"models__retinamask__export__dynamic": ["batch"]},
+            "models.retinamask.export.dynamic: the anchors of network retinamask are constants; expected []",
+        ),
+        (
+            {"models__retinamask__variants__sizes": [1350], "models__retinamask__headline": DROP},
+            "models.retinamask.variants.sizes: 1350 does not go with recipe.kind: retinamask",
+        ),
+        (
+            {"models__retinamask__dataset": "widerface"},
+            "models.retinamask.dataset: recipe retinamask is scored as coco, widerface is of kind widerface; "
+            "allowed: coco",
+        ),
+        (
+            {"models__centerface__dataset": "coco"},
+            "models.centerface.dataset: recipe centerface is scored as widerface, coco is of kind coco; "
+            "allowed: widerface",
+        ),
+        (
+            {"models__retinamask__scoring__iou_thresholds": [0.5]},
+            "models.retinamask.scoring.iou_thresholds: COCO has thresholds of its own; leave this key out",
+        ),
+        (
+            {"models__retinamask__export__parity__max_abs_of": {"boxes": 0.02}},
+            "models.retinamask.export.parity.max_abs_of: network retinamask has no output 'boxes'; did you mean bboxs?",
+        ),
+        (
+            {
+                "models__retinamask__network": "retinamask_kept_masks",
+                "models__retinamask__recipe__decode__keep": 300,
+                "engines__onnxruntime__route": "files",
+            },
+            "models.retinamask.recipe.decode: network retinamask_kept_masks drops rows at IoU 0.4 and keeps 100; "
+            "expected nms_threshold 0.4 and keep up to 100, or network retinamask\n"
+            "  models.retinamask.engines[0]: onnxruntime has route: files, whose length would follow the picture; "
+            "expected route: stream",
+        ),
+        ({"datasets__coco__kind": "cocoo"}, "datasets.coco.kind: found 'cocoo'; did you mean coco?"),
+        ({"datasets__coco__split": "../x"}, "datasets.coco.split: found '../x'"),
+        (
+            {"datasets__coco__root": "/no/such"},
+            "datasets.coco.root: /no/such is not a folder; expected <root>/<split>/*.jpg and "
+            "<root>/annotations/instances_<split>.json",
+        ),
         (
             {"models__centerface__variants__sizes": [810], "models__centerface__headline": DROP},
             "models.centerface.variants.sizes: 810 does not go with recipe.kind: centerface; expected one size for all "

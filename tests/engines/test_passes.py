@@ -12,6 +12,7 @@ from pth2map.recipes.recipe import Recipe
 
 RECIPE = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "long_side"}}), "64")
 CENTERFACE = Recipe.parse(json.dumps({"kind": "centerface"}), "64")
+RETINAMASK = Recipe.parse(json.dumps({"kind": "retinamask"}), "64")
 NATIVE = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "none"}}), "native")
 
 
@@ -43,6 +44,18 @@ class HeatMaps:
             np.stack([np.resize(np.abs(image).ravel() / 8, shape).astype(np.float32) for image in images])
             for shape in shapes.values()
         )
+
+
+class Rows:
+    """Outputs of RetinaMask that tell images apart, without a batch axis."""
+
+    def run(self, images):
+        (image,) = images
+        values = np.resize(np.abs(image).ravel(), 1000).astype(np.float32)
+        corners = np.resize(values, (1000, 2)) % 50
+        masks = (np.resize(values, (1000, 1, 28, 28)) % 8) / 8
+        labels = np.arange(1000, dtype=np.int32) % 80 + 1
+        return np.concatenate([corners, corners + 9], axis=1), labels, np.sort(values)[::-1] / 256, masks
 
 
 @pytest.fixture(scope="module")
@@ -98,22 +111,23 @@ def letterbox(**settings: object) -> Recipe:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "session"),
+    ("recipe", "session", "batch"),
     [
-        (RECIPE, Session),
-        (NATIVE, Session),
-        (letterbox(), Session),
-        (letterbox(decode={"form": "card", "text": "npz"}, preprocess={"even_sizes": True}), Session),
-        (letterbox(preprocess={"resize": "stretch"}), Session),
-        (CENTERFACE, HeatMaps),
+        (RECIPE, Session, 2),
+        (NATIVE, Session, 2),
+        (letterbox(), Session, 2),
+        (letterbox(decode={"form": "card", "text": "npz"}, preprocess={"even_sizes": True}), Session, 2),
+        (letterbox(preprocess={"resize": "stretch"}), Session, 2),
+        (CENTERFACE, HeatMaps, 2),
+        (RETINAMASK, Rows, 1),
     ],
-    ids=["square", "native", "letterbox", "card", "stretch", "centerface"],
+    ids=["square", "native", "letterbox", "card", "stretch", "centerface", "retinamask"],
 )
-def test_tensor_files_give_what_the_stream_gives(index, recipe, session, tmp_path):
+def test_tensor_files_give_what_the_stream_gives(index, recipe, session, batch, tmp_path):
     expected = stream(index, index.images, recipe, session(), batch=1)
     assert len(expected.scores) > len(index.images)
     prepare(index, index.images, recipe, tmp_path / "in", tmp_path / "in")
-    infer_files(index.images, tmp_path / "in", session(), recipe, tmp_path / "out", batch=2)
+    infer_files(index.images, tmp_path / "in", session(), recipe, tmp_path / "out", batch)
     found = decode_files(index.images, tmp_path / "in", tmp_path / "out", recipe)
     assert found.content_hash() == expected.content_hash()
     np.testing.assert_array_equal(found.extra["corners"], expected.extra["corners"])

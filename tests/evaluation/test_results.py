@@ -1,9 +1,8 @@
-from dataclasses import replace
-
 import numpy as np
 
 from pth2map.datasets.index import DatasetIndex, IndexedImage
-from pth2map.evaluation.results import Result, dataset_notes, engine_clause, widerface_clauses
+from pth2map.evaluation.coco import FIGURES, CocoEvaluation
+from pth2map.evaluation.results import CocoScores, Result, WiderFaceScores, dataset_notes, engine_clause
 from pth2map.evaluation.widerface import Evaluation
 
 IMAGES = tuple(IndexedImage(f"e/{i}", f"e/{i}.jpg", 10, 20, f"{i:064}") for i in range(3))
@@ -14,7 +13,10 @@ def index(**changes) -> DatasetIndex:
     return DatasetIndex(dataset="widerface", root="/data", images=IMAGES, **fields)
 
 
-EVALUATION = Evaluation({"easy": 0.5}, np.zeros((1, 1000, 2)), [], 3, {"easy": 1}, 0.5, "strict")
+def evaluation(iou: float = 0.5, notes: list[str] | None = None, **ap: float) -> Evaluation:
+    """NaN is an AP of nothing."""
+    curves = np.zeros((len(ap), 1000, 2))
+    return Evaluation(ap, curves, notes or [], 3, dict.fromkeys(ap, 1), iou, "strict")
 
 
 def test_the_text_for_a_person():
@@ -24,11 +26,10 @@ def test_the_text_for_a_person():
         kind="onnxruntime",
         variant="640-fp32-b1",
         index=index(),
-        metrics={0.5: {"easy": 0.90454321, "medium": 1.0, "hard": None}},
+        scores=WiderFaceScores([evaluation(notes=["something"], easy=0.90454321, medium=1.0, hard=np.nan)]),
         synthetic=False,
         weights="declared",
-        protocol=["input: x", "evaluator: y"],
-        notes=["something"],
+        protocol=["input: x", "engine: y"],
         hashes={"weights": "ab", "ground_truth": "cd"},
     )
     assert result.to_text() == (
@@ -40,7 +41,11 @@ def test_the_text_for_a_person():
         "\n"
         "Protocol\n"
         "  input: x\n"
-        "  evaluator: y\n"
+        "  engine: y\n"
+        "  images: WIDER FACE val, 3 images of a folder that is not the published set of 3,226; not comparable with "
+        "published figures\n"
+        "  evaluator: WIDER FACE, AP at IoU 0.5 (sides counted +1 px), 1,000 thresholds, scores scaled to 0…1 over all "
+        "images, strict mode\n"
         "\n"
         "Notes\n"
         "  something\n"
@@ -51,7 +56,8 @@ def test_the_text_for_a_person():
     )
     content = result.to_json()
     assert content["metrics"] == {"easy": 0.90454321, "medium": 1.0, "hard": None}
-    assert content["protocol"] == "input: x; evaluator: y"
+    assert content["protocol"].startswith("input: x; engine: y; images: WIDER FACE val, 3 images of a folder")
+    assert content["notes"] == ["something"]
     assert content["images"] == 3
     assert content["iou_threshold"] == 0.5
     assert content["synthetic"] is False
@@ -59,11 +65,9 @@ def test_the_text_for_a_person():
 
 
 def test_every_iou_threshold_is_labelled_and_the_first_is_the_result():
-    metrics = {0.5: {"easy": 0.5, "medium": 0.25}, 0.4: {"easy": 0.625, "medium": None}}
+    scores = WiderFaceScores([evaluation(easy=0.5, medium=0.25), evaluation(0.4, easy=0.625, medium=np.nan)])
     names = {"model": "m", "engine": "e", "kind": "k", "variant": "v"}
-    result = Result(
-        **names, index=index(), metrics=metrics, synthetic=True, weights="own", protocol=[], notes=[], hashes={}
-    )
+    result = Result(**names, index=index(), scores=scores, synthetic=True, weights="own", protocol=[], hashes={})
     assert result.to_text().split("\n\n")[1:3] == [
         "SYNTHETIC WEIGHTS, made of a formula: these figures say nothing of the model",
         "AP                      easy    medium\n"
@@ -81,16 +85,34 @@ def test_every_iou_threshold_is_labelled_and_the_first_is_the_result():
 
 def test_what_may_be_compared_with_published_figures():
     cases = {"full": {"full": True}, "part": {"subset": "the first 3 of 9 images"}, "other": {}}
-    clauses = {case: widerface_clauses(index(**changes), [EVALUATION])[0] for case, changes in cases.items()}
+    scores = WiderFaceScores([evaluation(easy=0.5)])
+    clauses = {case: scores.clauses(index(**changes))[0] for case, changes in cases.items()}
     assert clauses["full"] == "images: WIDER FACE val, all 3 images of the published ground truth"
     assert clauses["part"].endswith("a subset: the first 3 of 9 images; not comparable with published figures")
     assert "not the published set of 3,226; not comparable" in clauses["other"]
 
 
 def test_the_iou_thresholds_stand_in_the_protocol():
-    assert "AP at IoU 0.5 (sides" in widerface_clauses(index(), [EVALUATION])[1]
-    both = [EVALUATION, replace(EVALUATION, iou_threshold=0.4)]
-    assert "AP at IoU 0.5 and beside it at 0.4 (sides" in widerface_clauses(index(), both)[1]
+    first, second = evaluation(easy=0.5), evaluation(0.4, easy=0.5)
+    assert "AP at IoU 0.5 (sides" in WiderFaceScores([first]).clauses(index())[1]
+    assert "AP at IoU 0.5 and beside it at 0.4 (sides" in WiderFaceScores([first, second]).clauses(index())[1]
+
+
+def test_coco_has_a_line_for_each_figure():
+    metrics = {"bbox": dict.fromkeys(FIGURES, 0.25), "segm": {**dict.fromkeys(FIGURES, 0.5), "APs": None}}
+    scores = CocoScores(CocoEvaluation(metrics, {}, np.zeros((0, 101, 2)), ["empty"], 3, "mask"))
+    lines = scores.table()
+    assert lines[:2] == [
+        "COCO      bbox %    segm %    bbox fraction    segm fraction",
+        "AP         25.00     50.00         0.250000         0.500000",
+    ]
+    assert lines[4] == "APs        25.00         -         0.250000                -"
+    assert len(lines) == 13
+    assert scores.to_json() == {"metrics": metrics}
+    assert scores.notes() == ["empty"]
+    images, evaluator = scores.clauses(index(full=True))
+    assert images == "images: COCO val2017, all 3 images of the published ground truth"
+    assert evaluator.endswith("the area of a detected mask is that of the mask itself")
 
 
 def test_left_out_images_are_noted():

@@ -107,6 +107,22 @@ def test_the_rows_are_those_of_the_published_code(golden, mirror, case, publishe
     assert masked.outputs["masks"].max_abs <= 1e-3
 
 
+def test_kept_masks_are_those_of_the_published_post_processing(golden, mirror, published):
+    expected = np.load(golden / "retinamask_forward/arrays.npz")
+    kept = expected["synth_keep"][:100]
+    published.kept_masks = True
+    try:
+        with torch.inference_mode():
+            outputs = published(tensor_of(golden, mirror, "inputs/synth_333x250.png"))
+    finally:
+        published.kept_masks = False
+    theirs = [*(expected[f"synth_{key}"][kept] for key in ("boxes", "labels", "scores")), expected["synth_keep_masks"]]
+    found = compare_rows(theirs, [*(output.numpy() for output in outputs[:3]), outputs[3].numpy()[:, 0]], OUTPUTS)
+    assert found.outputs["bboxs"].shape == (100, 4)
+    assert found.outputs["bboxs"].max_abs <= 0.02
+    assert found.outputs["masks"].max_abs <= 1e-3
+
+
 def tensor_of(golden, mirror, image) -> torch.Tensor:
     path = golden / image if image.startswith("inputs/") else mirror / "coco-mini" / image
     preprocess = Recipe.parse('{"kind": "retinamask"}', "1344").preprocess()

@@ -5,7 +5,8 @@ import pytest
 from pth2map.datasets.images import read_image
 from pth2map.datasets.index import DatasetIndex, IndexedImage
 from pth2map.files.errors import InputError
-from pth2map.plots.boxes import draw_all, draw_detections, write_picture
+from pth2map.geometry.masks import Patch, encode
+from pth2map.plots.boxes import draw_all, draw_detections, draw_rows, write_picture
 from pth2map.recipes.detections import Detections
 
 FRAME, POINT, WHITE = (115, 158, 0), (0, 94, 213), (255, 255, 255)
@@ -138,6 +139,23 @@ def test_a_picture_that_cannot_be_written_is_refused(name, image, sentence, tmp_
     with pytest.raises(InputError, match=f"{name}: .*{sentence}"):
         write_picture(tmp_path / "drawn" / name, image)
     assert not (tmp_path / "drawn").exists()
+
+
+def test_masks_tint_what_they_cover():
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[60:80, 100:130] = 1
+    rows = {
+        "boxes": np.array([[100.0, 60, 30, 20]]),
+        "scores": np.array([0.5]),
+        "labels": np.array([2]),
+        "masks": np.array([encode(Patch(60, 100, np.ones((20, 30), bool)), HEIGHT, WIDTH)], dtype=object),
+    }
+    picture = draw_rows(IMAGE, rows, ["cat", "dog"])
+    expected = draw_detections(IMAGE, rows["boxes"], rows["scores"], names=["dog"], masks=[mask])
+    np.testing.assert_array_equal(picture, expected)
+    inside = (slice(62, 78), slice(102, 128))
+    assert (picture[inside] == (IMAGE[inside].astype(int) + np.array([178, 114, 0])) // 2).all()
+    assert (picture != draw_detections(IMAGE, rows["boxes"], rows["scores"])).any(axis=2)[:58].any(), "its name"
 
 
 def test_a_stamp_stands_in_the_upper_left_corner():

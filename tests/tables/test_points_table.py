@@ -1,6 +1,7 @@
 import csv
 import io
 
+from pth2map.evaluation.coco import FIGURES
 from pth2map.tables.points import points_table
 
 COST = {"parameters": 426608, "macs": 245286400, "operations": 254329600, "convention": "some"}
@@ -55,3 +56,13 @@ def test_every_point_has_the_cost_of_its_size_and_native_none():
         ("native", "fp32", "1"),
     ]
     assert [row["macs"] for row in found] == ["245286400", "7", ""]
+
+
+def test_coco_has_a_column_for_each_figure():
+    metrics = {"segm": dict.fromkeys(FIGURES, 0.5), "bbox": {**dict.fromkeys(FIGURES, 0.25), "APs": None}}
+    of_coco = {key: value for key, value in result(metrics=metrics).items() if not key.endswith(("iou", "threshold"))}
+    (row,) = rows(points_table([of_coco], {}))
+    names = list(row)
+    figures = names[names.index("iou") + 1 : names.index("images")]
+    assert figures == [f"{kind}_{name}" for kind in ("bbox", "segm") for name in FIGURES]
+    assert (row["iou"], row["bbox_AP"], row["bbox_APs"], row["segm_AR1"]) == ("0.50:0.95", "0.250000", "", "0.500000")

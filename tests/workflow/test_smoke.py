@@ -203,7 +203,7 @@ def test_a_second_call_does_nothing(smoke, mirror):
     assert "Nothing to be done" in run.output
 
 
-SCORED = {"score_point": 1, "plot_curves": 1, "report_headline": 1}
+SCORED = {"score_widerface_point": 1, "plot_curves": 1, "report_headline": 1}
 
 
 @pytest.mark.parametrize(
@@ -246,5 +246,5 @@ def test_the_file_route_reruns_just_its_decode(smoke, mirror, tmp_path):
         "prepare_shard": 3,
         "infer_onnxruntime": 3,
         "decode_shard": 3,
-        "score_point": 1,
+        "score_widerface_point": 1,
     }

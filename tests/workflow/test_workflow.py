@@ -138,7 +138,7 @@ def project(mirror, tmp_path_factory) -> Path:
     return folder
 
 
-SCORE = {"score_point": 1, "plot_curves": 1, "report_headline": 1}
+SCORE = {"score_widerface_point": 1, "plot_curves": 1, "report_headline": 1}
 DETECT = {"stream_onnxruntime": 2, **SCORE}
 CHECK = {"check_export": 1, **DETECT}
 

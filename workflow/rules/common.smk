@@ -257,7 +257,13 @@ def images_of_model(wildcards):
 
 
 def ground_truth_of(wildcards):
-    return f"scratch/datasets/{POINTS.model(wildcards.model).dataset}/ground_truth.npz"
+    return POINTS.truth_path(POINTS.model(wildcards.model).dataset)
+
+
+def categories_option(wildcards):
+    """Where the names of classes stand, for models that tell several apart."""
+    coco = wildcards.model in POINTS.models_on("coco")
+    return f"--categories {shlex.quote(ground_truth_of(wildcards))}" if coco else ""
 
 
 def opset_of(wildcards):
@@ -313,7 +319,7 @@ def headline_of(wildcards):
         "json": f"{folder}/map.json",
         "picture": f"{folder}/precision_recall.png",
         "detections": f"{folder}/detections/detections.npz",
-        "texts": f"{folder}/detections/text",
+        "published": f"{folder}/detections/{POINTS.published_form(wildcards.model)}",
     }
 
 
@@ -347,6 +353,10 @@ def presence_of_headline(wildcards):
 
 def root_of(wildcards):
     return POINTS.dataset(wildcards.dataset).root
+
+
+def split_of(wildcards):
+    return POINTS.dataset(wildcards.dataset).split
 
 
 def images_of(wildcards):

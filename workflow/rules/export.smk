@@ -1,6 +1,6 @@
 # export: a checkpoint becomes graphs, each checked against PyTorch on real images before anything may use it.
 # Needs: weights, the dataset's index.
-# Makes: results/<model>/export/<size>/{model.{onnx,ts}[.parity.json],complexity.json}.
+# Makes: results/<model>/export/<size>/{model.{onnx,ts}[.parity.json],model_{cast,cast_back}.onnx,complexity.json}.
 
 
 rule formula_weights:
@@ -141,6 +141,30 @@ rule check_export:
         "python {input.script:q} --network {params.network} --kind {params.kind} --graph {input.graph:q}"
         " --reference {input.reference:q} --index {input.index:q} --recipe {params.recipe:q} --size {wildcards.size}"
         " --max-abs {params.max_abs} --max-abs-of {params.max_abs_of:q} --parity {output.parity:q} 2> {log:q}"
+
+
+rule cast_rois:
+    """Put the casts to float16 into a graph that a vendor's compiler wants of a network with RoIAlign."""
+    input:
+        script=script("cast_rois"),
+        graph="results/{model}/export/{size}/model.onnx",
+        parity="results/{model}/export/{size}/model.onnx.parity.json",
+    output:
+        graph="results/{model}/export/{size}/model_{form}.onnx",
+    log:
+        "logs/{model}/export/{size}/{form}.log",
+    benchmark:
+        "logs/{model}/export/{size}/{form}.benchmark.tsv"
+    wildcard_constraints:
+        form="cast|cast_back",
+    conda:
+        ENVIRONMENT
+    params:
+        state=state_of_size("cast"),
+    message:
+        "{wildcards.model}: RoIs in float16 ({wildcards.form}), size {wildcards.size}"
+    shell:
+        "python {input.script:q} --graph {input.graph:q} --form {wildcards.form} --cast-graph {output.graph:q} 2> {log:q}"
 
 
 rule measure_complexity:

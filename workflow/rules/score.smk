@@ -5,10 +5,25 @@
 # and, when asked for, results/<model>/<engine>/<variant>/drawn and results/<model>/all.tsv.
 
 
-rule score_point:
-    """Put the shards of a point together, score them, and say what was scored, how, and with what."""
+# What both scores are asked for: put the shards together, then score them.
+GATHER = (
+    "python {input.gather:q} --index {input.index:q} --shards {input.shards:q} --recipe {params.recipe:q}"
+    " --size {params.size} --detections {output.detections:q}"
+)
+SCORE = (
+    "python {input.script:q} --model {wildcards.model} --network {params.network} --engine {wildcards.engine}"
+    " --variant {wildcards.variant} --recipe {params.recipe:q} --size {params.size} --leaf {params.leaf:q}"
+    " --leaf-hash {params.leaf_hash} --code {params.code} --index {input.index:q}"
+    " --ground-truth {input.ground_truth:q} --parity {input.parity:q} --detections {output.detections:q}"
+    " --runs {input.runs:q} --text {output.text:q} --json {output.json:q} --provenance {output.provenance:q}"
+    " --curves {output.curves:q}"
+)
+
+
+rule score_widerface_point:
+    """Put the shards of a point together, score them on WIDER FACE, and say what was scored, how, and with what."""
     input:
-        script=script("score_point"),
+        script=script("score_widerface_point"),
         gather=script("gather"),
         index=index_of,
         ground_truth=ground_truth_of,
@@ -26,6 +41,8 @@ rule score_point:
         "logs/{model}/{engine}/{variant}/score.log",
     benchmark:
         "logs/{model}/{engine}/{variant}/score.benchmark.tsv"
+    wildcard_constraints:
+        model=pattern(POINTS.models_on("widerface")),
     conda:
         ENVIRONMENT
     params:
@@ -39,16 +56,47 @@ rule score_point:
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: score"
     shell:
-        "(python {input.gather:q} --index {input.index:q} --shards {input.shards:q} --recipe {params.recipe:q}"
-        " --size {params.size}"
-        " --detections {output.detections:q} --texts {output.texts:q}"
-        " && python {input.script:q} --model {wildcards.model} --network {params.network} --engine {wildcards.engine}"
-        " --variant {wildcards.variant} --recipe {params.recipe:q} --size {params.size} --leaf {params.leaf:q}"
-        " --leaf-hash {params.leaf_hash} --code {params.code} --index {input.index:q}"
-        " --ground-truth {input.ground_truth:q} --parity {input.parity:q} --detections {output.detections:q}"
-        " --runs {input.runs:q}"
-        " --text {output.text:q} --json {output.json:q} --provenance {output.provenance:q}"
-        " --curves {output.curves:q}) 2> {log:q}"
+        f"({GATHER} --texts {{output.texts:q}} && {SCORE}) 2> {{log:q}}"
+
+
+rule score_coco_point:
+    """Put the shards of a point together, score them on COCO, and say what was scored, how, and with what."""
+    input:
+        script=script("score_coco_point"),
+        gather=script("gather"),
+        index=index_of,
+        ground_truth=ground_truth_of,
+        parity=parity_of,
+        shards=of_every_shard("detections.npz"),
+        runs=of_every_shard("run.json"),
+    output:
+        detections="results/{model}/{engine}/{variant}/detections/detections.npz",
+        records="results/{model}/{engine}/{variant}/detections/detections.json",
+        summary="results/{model}/{engine}/{variant}/detections/evaluation_results.txt",
+        text="results/{model}/{engine}/{variant}/map.txt",
+        json="results/{model}/{engine}/{variant}/map.json",
+        provenance="results/{model}/{engine}/{variant}/provenance.json",
+        curves="results/{model}/{engine}/{variant}/precision_recall.npz",
+    log:
+        "logs/{model}/{engine}/{variant}/score.log",
+    benchmark:
+        "logs/{model}/{engine}/{variant}/score.benchmark.tsv"
+    wildcard_constraints:
+        model=pattern(POINTS.models_on("coco")),
+    conda:
+        ENVIRONMENT
+    params:
+        network=network_of,
+        recipe=recipe_json,
+        size=size_of,
+        leaf=leaf_json,
+        leaf_hash=leaf_hash,
+        code=chain_code,
+        state=state("score"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: score"
+    shell:
+        f"({GATHER} && {SCORE} --records {{output.records:q}} --summary {{output.summary:q}}) 2> {{log:q}}"
 
 
 rule plot_curves:
@@ -79,6 +127,7 @@ rule draw_detections:
         script=script("draw_detections"),
         index=index_of,
         images=images_of_model,
+        ground_truth=ground_truth_of,
         parity=parity_of,
         detections="results/{model}/{engine}/{variant}/detections/detections.npz",
     output:
@@ -91,12 +140,13 @@ rule draw_detections:
         ENVIRONMENT
     params:
         score_above=score_above,
+        categories=categories_option,
         state=state("draw"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: draw the detections"
     shell:
         "python {input.script:q} --index {input.index:q} --detections {input.detections:q}"
-        " --parity {input.parity:q} --score-above {params.score_above} --drawn {output.drawn:q} 2> {log:q}"
+        " --parity {input.parity:q} --score-above {params.score_above} {params.categories} --drawn {output.drawn:q} 2> {log:q}"
 
 
 rule tabulate_points:

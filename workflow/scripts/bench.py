@@ -23,11 +23,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1, help="images a run")
     parser.add_argument("--runs", type=int, default=50, help="runs that count")
     parser.add_argument("--warmup", type=int, default=5, help="runs before them")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="after these no more runs begin, once there are a few (default: 60)"
+    )
     parser.add_argument("--perf", required=True, type=Path, help="output (.json)")
     args = parser.parse_args()
     index = DatasetIndex.load(args.index)
     image, _ = recipe_of(args).preprocess()(read_image(index.file(index.images[0])))
-    timing = measure(session_of(args, args.checked), image, args.batch, args.runs, args.warmup)
+    timing = measure(session_of(args, args.checked), image, args.batch, args.runs, args.warmup, args.seconds)
     point = {"kind": args.kind, "options": json.loads(args.options), "input": list(image.shape)}
     if args.checked:
         point["synthetic"] = read_json(args.checked)["weights"]["synthetic"]

@@ -1,4 +1,4 @@
-"""Find faces in pictures of your own with a model of the config.
+"""Find faces, or what else a model of the config knows, in pictures of your own.
 
 Weights are fetched and the graph is exported and checked at the first call; later ones reuse it. Both lie below the
 working directory.
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--engine", help="one of the block's engines (default: that of its headline)")
     parser.add_argument("--variant", help="one of the block's variants (default: that of its headline)")
     parser.add_argument("--draw", type=Path, metavar="FOLDER", help="output: the pictures with boxes, same names")
-    parser.add_argument("--json", type=Path, help="output: boxes, scores and landmarks, and how they came about")
+    parser.add_argument("--json", type=Path, help="output: boxes, scores, what else is found, and how it came about")
     parser.add_argument("--score-above", type=float, default=0.5, metavar="SCORE", help="default: 0.5")
     parser.add_argument(
         "--configfile", nargs="+", default=[], type=Path, metavar="OVERLAY", help="put over the config, as by snakemake"

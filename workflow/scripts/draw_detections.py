@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
+from pth2map.datasets.coco import CocoTruth
 from pth2map.datasets.index import DatasetIndex
 from pth2map.files.atomic import read_json, replacing_folder
 from pth2map.files.command import run
@@ -17,11 +18,14 @@ def main() -> None:
     parser.add_argument("--detections", required=True, type=Path, help="what was found (.npz)")
     parser.add_argument("--score-above", type=float, default=0.5, help="boxes with a score above this")
     parser.add_argument("--parity", required=True, type=Path, help="parity of the graph, which knows the weights")
+    parser.add_argument("--categories", type=Path, help="ground truth (.json) that names the classes, if there are any")
     parser.add_argument("--drawn", required=True, type=Path, help="output: folder of pictures, <event>/<stem>.jpg")
     args = parser.parse_args()
     stamp = SYNTHETIC if read_json(args.parity)["weights"]["synthetic"] else None
+    classes = [category.name for category in CocoTruth.load(args.categories).categories] if args.categories else []
     with replacing_folder(args.drawn) as folder:
-        draw_all(DatasetIndex.load(args.index), load_detections(args.detections), args.score_above, folder, stamp)
+        detections = load_detections(args.detections)
+        draw_all(DatasetIndex.load(args.index), detections, args.score_above, folder, stamp, classes)
 
 
 if __name__ == "__main__":

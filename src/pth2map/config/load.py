@@ -22,8 +22,9 @@ from pth2map.config.schema import (
     OwnWeights,
 )
 from pth2map.files.errors import InputError, nearest
-from pth2map.networks.catalogue import NETWORKS
+from pth2map.networks.catalogue import KEPT_IOU, KEPT_ROWS, NETWORKS
 from pth2map.recipes.catalogue import RECIPES
+from pth2map.recipes.retinamask_settings import RetinaMaskDecode
 from pth2map.recipes.settings import Size
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -158,7 +159,7 @@ def _hint(kind: str, found: object) -> str:
 def _path(location: tuple[str | int, ...]) -> str:
     # pydantic puts the branch of a union it tried into the location: the kind behind an engine's name, a type's name.
     parts = list(location)
-    if parts[:1] == ["engines"]:
+    if parts[:1] in (["engines"], ["datasets"]):
         del parts[2:3]
     if parts[:1] == ["models"] and parts[2:3] == ["recipe"] and parts[3:4] and parts[3] in RECIPES:
         del parts[3]
@@ -261,13 +262,11 @@ def _check_datasets(config: Config) -> list[str]:
     declared += [DATA / folder.path for folder in config.folders.values()]
     for name, dataset in config.datasets.items():
         key = f"datasets.{name}"
-        for part in map(Path, (dataset.root, f"{dataset.root}/WIDER_val/images", f"{dataset.root}/ground_truth")):
+        folders = dict.fromkeys(Path(file).parent for file in dataset.ground_truth)
+        for part in (Path(dataset.root), Path(dataset.images), *folders):
             if not part.is_dir() and not any(path.is_relative_to(part) for path in declared):
                 fault = "is a link that leads nowhere" if part.is_symlink() else "is not a folder"
-                problems.append(
-                    f"{key}.root: {part} {fault}; expected <root>/WIDER_val/images/<event>/*.jpg and "
-                    "<root>/ground_truth/*.mat"
-                )
+                problems.append(f"{key}.root: {part} {fault}; expected {dataset.layout}")
                 break
         if dataset.subset:
             given = [option for option in (dataset.subset.first, dataset.subset.list) if option is not None]
@@ -307,6 +306,7 @@ def _check_models(config: Config) -> list[str]:
             if engine not in config.engines:
                 problems.append(f"{key}.engines[{number}]: found {engine!r}; {nearest(engine, sorted(config.engines))}")
         problems += [f"{key}.recipe.kind: {fault}" for fault in _check_recipe(model)]
+        problems += [f"{key}.{problem}" for problem in _check_evaluator(model, config)]
         problems += [
             f"{key}.scoring.iou_thresholds: found {iou!r}; expected at most six digits"
             for iou in model.scoring.iou_thresholds
@@ -318,6 +318,7 @@ def _check_models(config: Config) -> list[str]:
             if n > 1
         ]
         problems += [f"{key}.{problem}" for problem in (*_check_points(model, config), *_check_sizes(model))]
+        problems += [f"{key}.{problem}" for problem in _check_graphs(model, config)]
     return problems
 
 
@@ -327,6 +328,66 @@ def _check_recipe(model: Model) -> list[str]:
         return []
     fitting = [name for name, recipe in RECIPES.items() if recipe.outputs == NETWORKS[model.network].outputs]
     return [f"{kind} does not go with network {model.network}; {nearest('', fitting)}"]
+
+
+def _check_evaluator(model: Model, config: Config) -> list[str]:
+    """What a recipe finds must be what the evaluator of the dataset takes."""
+    if model.dataset not in config.datasets:
+        return []
+    kind, wanted = config.datasets[model.dataset].kind, RECIPES[model.recipe.kind].dataset
+    problems = []
+    if kind != wanted:
+        fitting = [name for name, dataset in config.datasets.items() if dataset.kind == wanted]
+        advice = nearest("", fitting) if fitting else f"expected a dataset of kind {wanted}"
+        problems.append(
+            f"dataset: recipe {model.recipe.kind} is scored as {wanted}, {model.dataset} is of kind {kind}; {advice}"
+        )
+    if kind == "coco" and "iou_thresholds" in model.scoring.model_fields_set:
+        problems.append("scoring.iou_thresholds: COCO has thresholds of its own; leave this key out")
+    return problems
+
+
+def _check_graphs(model: Model, config: Config) -> list[str]:
+    """What a network can be exported to, and run as."""
+    if model.network not in NETWORKS:
+        return []
+    network = NETWORKS[model.network]
+    problems = [
+        f"engines[{number}]: {engine} runs {config.engines[engine].graph} graphs, which network {model.network} "
+        f"cannot become; {nearest('', [n for n, e in config.engines.items() if e.graph in network.graphs])}"
+        for number, engine in enumerate(model.engines)
+        if engine in config.engines and config.engines[engine].graph not in network.graphs
+    ]
+    problems += [
+        f"export.parity.max_abs_of: network {model.network} has no output {name!r}; {nearest(name, network.outputs)}"
+        for name in model.export.parity.max_abs_of
+        if name not in network.outputs
+    ]
+    if network.rows == "open":
+        problems += _check_kept_rows(model, config)
+    if network.rows:
+        if max(model.variants.batches) > 1:
+            problems.append(f"variants.batches: network {model.network} takes one image a run; expected 1")
+        if model.export.dynamic:
+            problems.append(f"export.dynamic: the anchors of network {model.network} are constants; expected []")
+    return problems
+
+
+def _check_kept_rows(model: Model, config: Config) -> list[str]:
+    """A graph that drops rows by itself must drop none that the decode would keep."""
+    problems = []
+    decode = model.recipe.decode
+    if isinstance(decode, RetinaMaskDecode) and (decode.nms_threshold != KEPT_IOU or decode.keep > KEPT_ROWS):
+        problems.append(
+            f"recipe.decode: network {model.network} drops rows at IoU {KEPT_IOU:g} and keeps {KEPT_ROWS}; expected "
+            f"nms_threshold {KEPT_IOU:g} and keep up to {KEPT_ROWS}, or network retinamask"
+        )
+    problems += [
+        f"engines[{number}]: {engine} has route: files, whose length would follow the picture; expected route: stream"
+        for number, engine in enumerate(model.engines)
+        if engine in config.engines and config.engines[engine].route == "files"
+    ]
+    return problems
 
 
 def _check_patterns(weights: FormulaWeights) -> list[str]:
@@ -367,6 +428,10 @@ def _check_points(model: Model, config: Config) -> list[str]:
     return problems
 
 
+def _of_one_image(model: Model) -> bool:
+    return RECIPES[model.recipe.kind].one_image
+
+
 MOST_PIXELS = 1 << 26
 """Of an input: in float32 it takes 800 MB."""
 
@@ -386,6 +451,6 @@ def _check_sizes(model: Model) -> list[str]:
             problems.append("export.dynamic: size native needs height and width to be dynamic")
         if max(model.variants.batches) > 1:
             problems.append("variants.batches: images of different sizes (native) cannot share a batch; expected 1")
-    elif max(model.variants.batches) > 1 and "batch" not in model.export.dynamic:
+    elif max(model.variants.batches) > 1 and "batch" not in model.export.dynamic and not _of_one_image(model):
         problems.append("export.dynamic: batches above 1 need batch to be dynamic")
     return problems

@@ -135,12 +135,27 @@ class Points:
 
     def image_files(self, dataset: str) -> str:
         """The folder that holds the image files of a dataset."""
-        return f"{self.dataset(dataset).root}/WIDER_val/images"
+        return self.dataset(dataset).images
 
     def ground_truth_files(self, dataset: str) -> list[str]:
         """The files that hold the ground truth of a dataset."""
-        folder = f"{self.dataset(dataset).root}/ground_truth"
-        return [f"{folder}/wider_{part}_val.mat" for part in ("face", "easy", "medium", "hard")]
+        return self.dataset(dataset).ground_truth
+
+    def datasets_of_kind(self, kind: str) -> list[str]:
+        """Names of the datasets of a kind."""
+        return [name for name, dataset in self.config.datasets.items() if dataset.kind == kind]
+
+    def models_on(self, kind: str) -> list[str]:
+        """Names of the models whose dataset is of a kind."""
+        return [name for name, block in self.config.models.items() if self.dataset(block.dataset).kind == kind]
+
+    def published_form(self, model: str) -> str:
+        """What was found as the dataset's own tools take it, below the folder of detections."""
+        return self.dataset(self.model(model).dataset).published_form
+
+    def truth_path(self, dataset: str) -> str:
+        """The ground truth of a dataset as its index rule writes it."""
+        return f"scratch/datasets/{dataset}/{self.dataset(dataset).truth_name}"
 
     def declared_file(self, path: str) -> Declaration | None:
         """What is declared of the file at a path, if it is one of ``data/``."""

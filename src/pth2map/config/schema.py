@@ -71,7 +71,9 @@ class Subset(Section):
     """A part of a dataset, for a quick run. Its figures are stamped and never compared with published ones."""
 
     first: PositiveInt | None = Field(default=None, description="the first so many images by name")
-    list: str | None = Field(default=None, description="or a text file of image names (`event/stem`), one a line")
+    list: str | None = Field(
+        default=None, description="or a text file of image names (`event/stem`; of COCO `val2017/stem`), one a line"
+    )
 
 
 class WiderFaceDataset(Section):
@@ -86,8 +88,54 @@ class WiderFaceDataset(Section):
     subset: Subset | None = Field(default=None, description="a part of the images; null: all")
     shards: PositiveInt = Field(default=8, description="jobs that share the images of one pass")
 
+    layout: ClassVar[str] = "<root>/WIDER_val/images/<event>/*.jpg and <root>/ground_truth/*.mat"
+    image_pattern: ClassVar[str] = "*/*.[jJ][pP]*[gG]"
+    truth_name: ClassVar[str] = "ground_truth.npz"
+    published_form: ClassVar[str] = "text"
 
-Dataset = WiderFaceDataset
+    @property
+    def images(self) -> str:
+        """The folder that holds the image files."""
+        return f"{self.root}/WIDER_val/images"
+
+    @property
+    def ground_truth(self) -> list[str]:
+        """The files that hold the ground truth."""
+        return [f"{self.root}/ground_truth/wider_{part}_val.mat" for part in ("face", "easy", "medium", "hard")]
+
+
+class CocoDataset(Section):
+    """COCO, or any set of images with annotations in its format."""
+
+    kind: Literal["coco"] = Field(description="images, annotations and evaluator of COCO")
+    root: str = Field(
+        default="data/coco",
+        description="folder with `<split>/*.jpg` and `annotations/instances_<split>.json`: of declared files, or of "
+        "yours, which is used as it is",
+    )
+    split: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] = Field(
+        default="val2017", description="which images of it"
+    )
+    subset: Subset | None = Field(default=None, description="a part of the images; null: all")
+    shards: PositiveInt = Field(default=8, description="jobs that share the images of one pass")
+
+    layout: ClassVar[str] = "<root>/<split>/*.jpg and <root>/annotations/instances_<split>.json"
+    image_pattern: ClassVar[str] = "**/*"
+    truth_name: ClassVar[str] = "ground_truth.json"
+    published_form: ClassVar[str] = "detections.json"
+
+    @property
+    def images(self) -> str:
+        """The folder that holds the image files."""
+        return f"{self.root}/{self.split}"
+
+    @property
+    def ground_truth(self) -> list[str]:
+        """The files that hold the ground truth."""
+        return [f"{self.root}/annotations/instances_{self.split}.json"]
+
+
+Dataset = Annotated[WiderFaceDataset | CocoDataset, Field(discriminator="kind")]
 
 
 class OnnxRuntimeEngine(Section):
@@ -156,7 +204,7 @@ class Parity(Section):
         description="largest absolute difference allowed in any element of any output; float32 rounding alone reaches "
         "1.1e-4",
     )
-    max_abs_of: dict[str, Annotated[float, Field(gt=0)]] = Field(
+    max_abs_of: dict[Name, Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict, description="the same for single outputs of the network, by name"
     )
 
@@ -198,8 +246,13 @@ class Scoring(Section):
 
     iou_thresholds: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1)] = Field(
         default=[0.5],
-        description="IoU from which a detection finds a face; the figures of the first are the result, those of others "
-        "stand beside it, each labelled",
+        description="WIDER FACE: IoU from which a detection finds a face; the figures of the first are the result, "
+        "those of others stand beside it, each labelled. COCO has thresholds of its own",
+    )
+    segm_area: Literal["box", "mask"] = Field(
+        default="box",
+        description="COCO: whether a detected mask counts as small, medium or large by the area of its box, as "
+        "pycocotools has it for results with boxes and masks in one file, or by its own; AP over all areas is the same",
     )
 
 

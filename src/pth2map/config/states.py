@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pth2map.config.points import GRAPHS, Point, Points
+from pth2map.config.schema import CocoDataset
 from pth2map.engines.catalogue import KINDS
 from pth2map.files.code import code_hash
 from pth2map.files.hashing import folder_state, hash_file, hash_json
 from pth2map.networks.catalogue import NETWORKS
 from pth2map.recipes.catalogue import RECIPES
-
-_IMAGES = "*/*.[jJ][pP]*[gG]"
 
 
 class States:
@@ -36,7 +35,8 @@ class States:
         listed = block.subset.list if block.subset else None
         names = hash_file(Path(listed)) if listed else None
         subset = block.subset.model_dump(mode="json", exclude={"list"}) if block.subset else None
-        return self._state("index_widerface", [block.root, files, subset, names])
+        split = block.split if isinstance(block, CocoDataset) else None
+        return self._state(f"index_{block.kind}", [block.root, split, files, subset, names])
 
     @cache  # noqa: B019
     def formula(self, model: str) -> str:
@@ -115,14 +115,20 @@ class States:
 
     @cache  # noqa: B019
     def score(self, point: Point) -> str:
-        recipe = RECIPES[self.points.model(point.model).recipe.kind]
+        block = self.points.model(point.model)
+        recipe = RECIPES[block.recipe.kind]
         facts = [self.points.leaf(point)]
-        return self._state("score_point", facts, [recipe.preprocess, recipe.decode], [self.gather(point)])
+        command = f"score_{self.points.dataset(block.dataset).kind}_point"
+        return self._state(command, facts, [recipe.preprocess, recipe.decode], [self.gather(point)])
 
     @cache  # noqa: B019
     def draw(self, point: Point) -> str:
         facts = [self.points.config.drawing.model_dump(mode="json")]
         return self._state("draw_detections", facts, before=[self.gather(point)])
+
+    @cache  # noqa: B019
+    def cast(self, model: str, size: str) -> str:
+        return self._state("cast_rois", before=[self.check(model, size, "onnx")])
 
     @cache  # noqa: B019
     def complexity(self, model: str, size: str) -> str:
@@ -177,7 +183,7 @@ class States:
         """Of a declared folder the declaration, before it is fetched and as long as nothing in it changes."""
         folder = Path(self.points.image_files(dataset))
         declared = self.points.declared_folder(folder.as_posix())
-        return declared.identity if declared else folder_state(folder, _IMAGES)
+        return declared.identity if declared else folder_state(folder, self.points.dataset(dataset).image_pattern)
 
     def _content(self, path: str) -> Any:
         """Hashes of a file: of one that is not there yet, those that are declared."""

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -63,6 +63,22 @@ def inspect_image(path: Path) -> ImageFacts:
     if not plain or decoded.shape != (-(-height // 8), -(-width // 8)):  # readers do not agree on every orientation
         height, width = read_image(path).shape[:2]
     return ImageFacts(width, height, sha256(content).hexdigest(), next(filter(_of_corrupt_bytes, said), None))
+
+
+def inspect_images(paths: Sequence[tuple[str, Path]]) -> dict[str, ImageFacts]:
+    """:func:`inspect_image` of files, by their names and in this order. One ``InputError`` has the faults of all."""
+    facts, broken = {}, []
+    for name, path in paths:
+        try:
+            facts[name] = inspect_image(path)
+        except InputError as error:
+            broken.append(str(error))
+        except MemoryError:
+            raise MemoryError(f"at {path}") from None
+    if broken:
+        shown = "; ".join([*broken[:5], *([f"and {len(broken) - 5} more"] if len(broken) > 5 else [])])
+        raise InputError(f"{len(broken)} of {len(paths)} images cannot be used: {shown}")
+    return facts
 
 
 def read_image(path: Path) -> np.ndarray:

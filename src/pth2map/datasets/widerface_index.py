@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pth2map.datasets.images import ImageFacts, inspect_image
+from pth2map.datasets.images import inspect_images
 from pth2map.datasets.index import DatasetIndex, IndexedImage, choose_subset
 from pth2map.datasets.widerface import GroundTruth, is_official, read_ground_truth
 from pth2map.files.errors import InputError, some
@@ -30,7 +30,7 @@ def index_widerface(
         raise InputError(
             f"{root / IMAGES}: {len(missing)} of {len(names)} images of the ground truth are missing: {some(missing)}"
         )
-    facts = _inspect_all([(name, found[name]) for name in names])
+    facts = inspect_images([(name, found[name]) for name in names])
     images = tuple(
         IndexedImage(name, found[name].relative_to(root).as_posix(), fact.width, fact.height, fact.sha256)
         for name, fact in facts.items()
@@ -71,18 +71,3 @@ def _find_images(folder: Path) -> dict[str, Path]:
 
 def _name(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
-
-
-def _inspect_all(paths: Sequence[tuple[str, Path]]) -> dict[str, ImageFacts]:
-    facts, broken = {}, []
-    for name, path in paths:
-        try:
-            facts[name] = inspect_image(path)
-        except InputError as error:
-            broken.append(str(error))
-        except MemoryError:
-            raise MemoryError(f"at {path}") from None
-    if broken:
-        shown = "; ".join([*broken[:5], *([f"and {len(broken) - 5} more"] if len(broken) > 5 else [])])
-        raise InputError(f"{len(broken)} of {len(paths)} images cannot be used: {shown}")
-    return facts

@@ -1,5 +1,6 @@
 """Time of a graph alone: no file, no preprocessing, no decode."""
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from pth2map.engines.session import Session
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of single runs of ``batch`` images, in the order they were made, warm-up left out."""
+    """Milliseconds of single runs of ``batch`` images, in the order they were made; ``warmup`` more came before."""
 
     batch: int
     warmup: int
@@ -30,14 +31,28 @@ class Timing:
         }
 
 
-def measure(session: Session, image: np.ndarray, batch: int, runs: int, warmup: int) -> Timing:
-    """Time ``runs`` runs after ``warmup`` more; ``image`` ``(3, H, W)`` float32 stands ``batch`` times in each."""
+LEAST = 5
+"""Runs of a network however slow it is."""
+
+
+def measure(
+    session: Session, image: np.ndarray, batch: int, runs: int, warmup: int, seconds: float = math.inf
+) -> Timing:
+    """Time ``runs`` runs after ``warmup`` more; ``image`` ``(3, H, W)`` float32 stands ``batch`` times in each.
+
+    After ``seconds`` of either no more of that kind begin: of the runs that count there are at least :data:`LEAST` or
+    ``runs``, of the warm-up at least one (unless none is asked for).
+    """
     images = np.repeat(image[None], batch, axis=0)
-    for _ in range(warmup):
-        session.run(images)
-    times = []
-    for _ in range(runs):
+    warm = _times(session, images, warmup, min(warmup, 1), seconds)
+    times = _times(session, images, runs, min(runs, LEAST), seconds)
+    return Timing(batch, len(warm), tuple(1000 * each for each in times))
+
+
+def _times(session: Session, images: np.ndarray, most: int, least: int, seconds: float) -> list[float]:
+    times: list[float] = []
+    while len(times) < least or (len(times) < most and sum(times) < seconds):
         start = time.perf_counter()
         session.run(images)
-        times.append(1000 * (time.perf_counter() - start))
-    return Timing(batch, warmup, tuple(times))
+        times.append(time.perf_counter() - start)
+    return times

@@ -66,6 +66,7 @@ def _session_options(options: Options) -> onnxruntime.SessionOptions:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.threads
     settings.inter_op_num_threads = 1
+    settings.enable_mem_pattern = False  # planned memory comes on top of the arena's: 5.2 GB instead of 2.9, no faster
     settings.log_severity_level = ONLY_FATAL
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return settings

@@ -2,16 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pth2map import __version__
+from pth2map.datasets import coco, widerface
 from pth2map.datasets.index import DatasetIndex
-from pth2map.datasets.widerface import OFFICIAL_IMAGES
+from pth2map.evaluation.coco import EVALUATOR, FIGURES, MOST_DETECTIONS, CocoEvaluation
 from pth2map.evaluation.widerface import THRESHOLDS, Evaluation
 from pth2map.files.errors import some
 
 _STAMP = "SYNTHETIC WEIGHTS, made of a formula"
 _SYNTHETIC = f"{_STAMP}: these figures say nothing of the model"
+
+
+class Scores(Protocol):
+    """The figures of a point, from the evaluator of its dataset."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What is theirs in ``map.json``; ``metrics`` among it: fractions, None where there is nothing to measure."""
+
+    def table(self) -> list[str]:
+        """Lines for a person."""
+
+    def title(self) -> str:
+        """What the curves are of, for their picture."""
+
+    def clauses(self, index: DatasetIndex) -> list[str]:
+        """The protocol's words on images and evaluator."""
+
+    def notes(self) -> list[str]:
+        """What a reader should know of them."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +44,19 @@ class Result:
     """What the engine is, whatever its name in the config."""
     variant: str
     index: DatasetIndex
-    metrics: Mapping[float, Mapping[str, float | None]]
-    """By IoU threshold, that of the result first: fractions; None where there is nothing to measure."""
+    scores: Scores
     synthetic: bool
     """Whether the weights were made of a formula: then the figures say nothing of the model."""
     weights: str
     """Where they come from: ``declared``, ``own`` or ``formula``."""
     protocol: Sequence[str]
-    notes: Sequence[str]
+    """From network to engine; what is of images and evaluator comes from index and scores."""
     hashes: Mapping[str, str]
-
-    @property
-    def iou_threshold(self) -> float:
-        """That of the result."""
-        return next(iter(self.metrics))
 
     def caption(self) -> list[str]:
         """What a picture of the result must say, in lines."""
         images = f"{len(self.index.images):,} images" + ("" if self.index.full else ", not the published set")
-        return [f"AP at IoU {self.iou_threshold:g}, {images}", *([_STAMP] if self.synthetic else [])]
+        return [f"{self.scores.title()}, {images}", *([_STAMP] if self.synthetic else [])]
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``map.json``: nothing that differs between two equal runs."""
@@ -55,13 +69,11 @@ class Result:
             "images": len(self.index.images),
             "subset": self.index.subset,
             "full_dataset": self.index.full,
-            "metrics": dict(self.metrics[self.iou_threshold]),
-            "iou_threshold": self.iou_threshold,
-            "metrics_at_iou": {f"{iou:g}": dict(metrics) for iou, metrics in self.metrics.items()},
+            **self.scores.to_json(),
             "synthetic": self.synthetic,
             "weights": self.weights,
-            "protocol": "; ".join(self.protocol),
-            "notes": list(self.notes),
+            "protocol": "; ".join(self._whole_protocol()),
+            "notes": self._notes(),
             "hashes": dict(self.hashes),
             "pth2map": __version__,
         }
@@ -72,25 +84,95 @@ class Result:
             f"{self.model} on {self.engine}, {self.variant}: {self.index.dataset}, {len(self.index.images)} images",
             *(["", _SYNTHETIC] if self.synthetic else []),
             "",
-            *_table(self.metrics),
+            *self.scores.table(),
             "",
             "Protocol",
-            *(f"  {clause}" for clause in self.protocol),
+            *(f"  {clause}" for clause in self._whole_protocol()),
         ]
-        if self.notes:
-            rows += ["", "Notes", *(f"  {note}" for note in self.notes)]
+        if notes := self._notes():
+            rows += ["", "Notes", *(f"  {note}" for note in notes)]
         rows += ["", "Hashes", *(f"  {name:<13}{value}" for name, value in self.hashes.items())]
         return "\n".join(rows) + "\n"
 
+    def _whole_protocol(self) -> list[str]:
+        return [*self.protocol, *self.scores.clauses(self.index)]
 
-def _table(metrics: Mapping[float, Mapping[str, float | None]]) -> list[str]:
-    """AP by subset; a label says of which IoU where there are several."""
-    rows = [f"{'AP':<18}" + "".join(f"{name:>10}" for name in next(iter(metrics.values())))]
-    for iou, values in metrics.items():
-        for unit, factor, digits in (("%", 100, 2), ("fraction", 1, 6)):
-            label = f"IoU {iou:g} {unit}"
-            rows.append(f"{label:<18}" + "".join(f"{_shown(value, factor, digits):>10}" for value in values.values()))
-    return rows
+    def _notes(self) -> list[str]:
+        return [*dataset_notes(self.index), *self.scores.notes()]
+
+
+@dataclass(frozen=True)
+class WiderFaceScores:
+    """AP of the subsets of WIDER FACE; ``evaluations`` differ in the IoU threshold alone, that of the result first."""
+
+    evaluations: Sequence[Evaluation]
+
+    def to_json(self) -> dict[str, Any]:
+        first = self.evaluations[0]
+        return {
+            "metrics": dict(first.metrics),
+            "iou_threshold": first.iou_threshold,
+            "metrics_at_iou": {f"{each.iou_threshold:g}": dict(each.metrics) for each in self.evaluations},
+        }
+
+    def table(self) -> list[str]:
+        """AP by subset; a label says of which IoU."""
+        rows = [f"{'AP':<18}" + "".join(f"{name:>10}" for name in self.evaluations[0].metrics)]
+        for each in self.evaluations:
+            for unit, factor, digits in (("%", 100, 2), ("fraction", 1, 6)):
+                shown = "".join(f"{_shown(value, factor, digits):>10}" for value in each.metrics.values())
+                rows.append(f"{f'IoU {each.iou_threshold:g} {unit}':<18}{shown}")
+        return rows
+
+    def title(self) -> str:
+        return f"AP at IoU {self.evaluations[0].iou_threshold:g}"
+
+    def clauses(self, index: DatasetIndex) -> list[str]:
+        first, *others = (f"{each.iou_threshold:g}" for each in self.evaluations)
+        beside = f" and beside it at {', '.join(others)}" if others else ""
+        return [
+            _images_clause(index, "WIDER FACE val", widerface.OFFICIAL_IMAGES),
+            f"evaluator: WIDER FACE, AP at IoU {first}{beside} (sides counted +1 px), {len(THRESHOLDS):,} "
+            f"thresholds, scores scaled to 0…1 over all images, {self.evaluations[0].mode} mode",
+        ]
+
+    def notes(self) -> list[str]:
+        return list(self.evaluations[0].notes)
+
+
+@dataclass(frozen=True)
+class CocoScores:
+    """The twelve figures of COCO, of boxes and of masks."""
+
+    evaluation: CocoEvaluation
+
+    def to_json(self) -> dict[str, Any]:
+        return {"metrics": {kind: dict(values) for kind, values in self.evaluation.metrics.items()}}
+
+    def table(self) -> list[str]:
+        """A line for each figure."""
+        kinds = self.evaluation.metrics
+        head = "".join(f"{kind + ' %':>10}" for kind in kinds) + "".join(f"{kind + ' fraction':>17}" for kind in kinds)
+        rows = [f"{'COCO':<6}{head}"]
+        for name in FIGURES:
+            values = [figures[name] for figures in kinds.values()]
+            percent = "".join(f"{_shown(value, 100, 2):>10}" for value in values)
+            rows.append(f"{name:<6}{percent}" + "".join(f"{_shown(value, 1, 6):>17}" for value in values))
+        return rows
+
+    def title(self) -> str:
+        return "COCO, mean of the categories"
+
+    def clauses(self, index: DatasetIndex) -> list[str]:
+        area = {"box": "its box", "mask": "the mask itself"}[self.evaluation.segm_area]
+        return [
+            _images_clause(index, "COCO val2017", coco.OFFICIAL_IMAGES),
+            f"evaluator: COCO ({EVALUATOR}), AP over IoU 0.50:0.95, 101 recall points, at most {MOST_DETECTIONS} "
+            f"detections of an image and category; the area of a detected mask is that of {area}",
+        ]
+
+    def notes(self) -> list[str]:
+        return list(self.evaluation.notes)
 
 
 def dataset_notes(index: DatasetIndex) -> list[str]:
@@ -114,17 +196,6 @@ def engine_clause(runs: Sequence[Mapping[str, Any]], precision: str, batch: int)
         for run in runs
     }
     return f"engine: {' and '.join(sorted(used))}, {precision}, batch {batch}"
-
-
-def widerface_clauses(index: DatasetIndex, evaluations: Sequence[Evaluation]) -> list[str]:
-    """The protocol's words on images and evaluator; ``evaluations`` differ in the IoU threshold alone."""
-    first, *others = (f"{evaluation.iou_threshold:g}" for evaluation in evaluations)
-    beside = f" and beside it at {', '.join(others)}" if others else ""
-    return [
-        _images_clause(index, "WIDER FACE val", OFFICIAL_IMAGES),
-        f"evaluator: WIDER FACE, AP at IoU {first}{beside} (sides counted +1 px), {len(THRESHOLDS):,} "
-        f"thresholds, scores scaled to 0…1 over all images, {evaluations[0].mode} mode",
-    ]
 
 
 def _images_clause(index: DatasetIndex, title: str, full_count: int) -> str:

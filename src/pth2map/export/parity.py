@@ -113,7 +113,7 @@ def compare_rows(reference: Sequence[np.ndarray], candidate: Sequence[np.ndarray
     """As :func:`compare` for outputs that are rows by falling score, ``bboxs``, ``labels`` and ``scores`` among them.
 
     Rows are paired first: of equal label, their scores within ``SWAP``, their boxes as near as can be. A row without
-    its like is allowed where its score is within ``SWAP`` of the last; it is left out. Raises ``InputError`` for any other.
+    its like is left out where its score is within ``SWAP`` of the last; ``InputError`` tells of any other.
     """
     if not len(reference) == len(candidate) == len(names):
         raise InputError(f"{len(reference)} and {len(candidate)} outputs to compare, {len(names)} names for them")

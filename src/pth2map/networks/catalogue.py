@@ -31,6 +31,8 @@ RETINAFACE = "pth2map.networks.retinaface"
 RETINAFACE_OUTPUTS = ("loc", "conf", "landms")
 RETINAMASK = "pth2map.networks.retinamask"
 RETINAMASK_OUTPUTS = ("bboxs", "labels", "scores", "masks")
+KEPT_ROWS, KEPT_IOU = 100, 0.4
+"""What ``retinamask_kept_masks`` leaves of the rows: the most, and the IoU above which the lesser of a class goes."""
 
 NETWORKS: Mapping[str, Entry] = MappingProxyType(
     {

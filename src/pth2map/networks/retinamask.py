@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pth2map.networks.catalogue import KEPT_IOU, KEPT_ROWS
 from pth2map.networks.operators import nms, roi_align
 from pth2map.networks.resnet import stage
 
@@ -33,10 +34,6 @@ MASK_STRIDES = STRIDES[:3]
 POOLED = 14
 CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4
 """A box of this side, in pixels, gets its mask from this level; one twice as wide from the next (Lin et al. 2016)."""
-
-KEPT = 100
-KEPT_IOU = 0.4
-"""What the page's post-processing keeps of the rows."""
 
 
 class FrozenBatchNorm2d(nn.Module):
@@ -296,7 +293,7 @@ class RetinaMask(nn.Module):
         ``bboxs`` ``(R, 4)`` float32 corners in pixels, clipped to 0…W and 0…H; ``labels`` ``(R,)`` int32, 1 to 80;
         ``scores`` ``(R,)`` float32; ``masks`` ``(R, 1, 28, 28)`` float32, 0 to 1. H and W are multiples of 32. R is
         ``ROWS``, anchor and class counted as one; with ``kept_masks`` what non-maximum suppression leaves of these
-        within a class, at most ``KEPT``.
+        within a class, at most ``KEPT_ROWS``.
         """
         levels = self.backbone(images)
         boxes, scores = self.rpn(levels)
@@ -306,7 +303,7 @@ class RetinaMask(nn.Module):
         x1, y1, x2, y2 = boxes[torch.div(which, CLASSES, rounding_mode="trunc")].unbind(1)
         rows = torch.stack([x1.clamp(0, width), y1.clamp(0, height), x2.clamp(0, width), y2.clamp(0, height)], dim=1)
         if self.kept_masks:
-            kept = nms(_apart(rows, labels), top, KEPT_IOU, KEPT)
+            kept = nms(_apart(rows, labels), top, KEPT_IOU, KEPT_ROWS)
             rows, labels, top = rows[kept], labels[kept], top[kept]
         return rows, labels.to(torch.int32), top, self.mask(levels, rows, labels)
 

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pth2map.datasets.widerface import SUBSETS
+from pth2map.evaluation.coco import FIGURES
 
 
 def points_table(results: Sequence[Mapping[str, Any]], costs: Mapping[str, Mapping[str, Any]]) -> str:
     """A TSV of the contents of ``map.json`` of each point and, by size, of ``complexity.json``.
 
-    AP is a fraction with six decimals, empty where there is none; columns of other IoU thresholds than the result's
-    say so (``easy@0.4``). ``weights`` is where they come from: ``declared`` in the config, the user's ``own``, or
-    ``synthetic``, made of a formula: such figures say nothing of the model. ``comparable`` says whether all images of
-    the published set were scored, with other weights than these. What an image costs is empty at size ``native``, and
-    where the block has no ONNX graph.
+    AP is a fraction with six decimals, empty where there is none; columns of other IoU thresholds than the result's say
+    so (``easy@0.4``), those of COCO are named ``bbox_AP`` and so on. ``weights`` is where they come from: ``declared``
+    in the config, the user's ``own``, or ``synthetic``, made of a formula: such figures say nothing of the model.
+    ``comparable`` says whether all images of the published set were scored, with other weights than these. What an
+    image costs is empty at size ``native``, and where the block has no ONNX graph.
     """
     table = io.StringIO()
     rows = [_row(result, costs) for result in results]
@@ -28,12 +29,8 @@ def points_table(results: Sequence[Mapping[str, Any]], costs: Mapping[str, Mappi
 def _row(result: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     size, precision, batch = result["variant"].rsplit("-", 2)
     cost = costs.get(size, {})
-    first = result["iou_threshold"]
-    metrics = {
-        name if float(iou) == first else f"{name}@{iou}": "" if value is None else f"{value:.6f}"
-        for iou, values in sorted(result["metrics_at_iou"].items(), key=lambda pair: float(pair[0]) != first)
-        for name, value in sorted(values.items(), key=lambda pair: SUBSETS.index(pair[0]))
-    }
+    figures = _of_widerface(result) if "metrics_at_iou" in result else _of_coco(result)
+    metrics = {name: "" if value is None else f"{value:.6f}" for name, value in figures.items()}
     return {
         "model": result["model"],
         "engine": result["engine"],
@@ -41,10 +38,27 @@ def _row(result: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> d
         "size": size,
         "precision": precision,
         "batch": batch.removeprefix("b"),
-        "iou": f"{first:g}",
+        "iou": f"{result['iou_threshold']:g}" if "iou_threshold" in result else "0.50:0.95",
         **metrics,
         "images": result["images"],
         "comparable": "yes" if result["full_dataset"] and not result["synthetic"] else "no",
         "weights": "synthetic" if result["synthetic"] else result["weights"],
         **{key: cost.get(key, "") for key in ("parameters", "macs", "operations")},
+    }
+
+
+def _of_widerface(result: Mapping[str, Any]) -> dict[str, float | None]:
+    first = result["iou_threshold"]
+    return {
+        name if float(iou) == first else f"{name}@{iou}": value
+        for iou, values in sorted(result["metrics_at_iou"].items(), key=lambda pair: float(pair[0]) != first)
+        for name, value in sorted(values.items(), key=lambda pair: SUBSETS.index(pair[0]))
+    }
+
+
+def _of_coco(result: Mapping[str, Any]) -> dict[str, float | None]:
+    return {
+        f"{kind}_{name}": values[name]
+        for kind, values in sorted(result["metrics"].items())
+        for name in sorted(values, key=list(FIGURES).index)
     }

@@ -1,4 +1,4 @@
-"""Score the detections of one point on WIDER FACE and write its map.txt, map.json, provenance and curves."""
+"""The arguments that every score of a point takes, and what is written of any of them."""
 
 import argparse
 import json
@@ -6,20 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-import _library  # noqa: F401  isort: skip
 from _shard import add_recipe_arguments, recipe_of
 from pth2map.datasets.index import DatasetIndex
-from pth2map.datasets.widerface import GroundTruth
-from pth2map.evaluation.results import Result, dataset_notes, engine_clause, widerface_clauses
-from pth2map.evaluation.widerface import curve_arrays, evaluate
+from pth2map.evaluation.results import Result, Scores, engine_clause
 from pth2map.files.atomic import read_json, write_json, write_npz, write_text
-from pth2map.files.command import run
 from pth2map.files.provenance import describe_run, merge_runs
-from pth2map.recipes.detections import load_detections
+from pth2map.recipes.detections import Detections
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def add_point_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe_arguments(parser)
     parser.add_argument("--model", required=True)
     parser.add_argument("--network", required=True)
@@ -37,23 +32,24 @@ def main() -> None:
     parser.add_argument("--json", required=True, type=Path, help="output: map.json")
     parser.add_argument("--provenance", required=True, type=Path, help="output: provenance.json")
     parser.add_argument("--curves", required=True, type=Path, help="output: precision and recall (.npz)")
-    args = parser.parse_args()
 
+
+def write_result(
+    args: argparse.Namespace, detections: Detections, scores: Scores, curves: dict[str, np.ndarray]
+) -> None:
+    """Write map.txt, map.json, provenance and curves of scored detections."""
     recipe = recipe_of(args)
     index = DatasetIndex.load(args.index)
-    detections = load_detections(args.detections)
     leaf = json.loads(args.leaf)
     runs = merge_runs([read_json(path) for path in args.runs])
     parity = read_json(args.parity)
-    truth = GroundTruth.load(args.ground_truth)
-    scored = [evaluate(detections, truth, iou) for iou in leaf["scoring"]["iou_thresholds"]]
     result = Result(
         model=args.model,
         engine=args.engine,
         kind=leaf["engine"]["kind"],
         variant=args.variant,
         index=index,
-        metrics={each.iou_threshold: each.metrics for each in scored},
+        scores=scores,
         synthetic=parity["weights"]["synthetic"],
         weights=leaf["weights"],
         protocol=[
@@ -61,9 +57,7 @@ def main() -> None:
             *recipe.preprocess().protocol(),
             *recipe.decode().protocol(),
             engine_clause(runs, leaf["precision"], leaf["batch"]),
-            *widerface_clauses(index, scored),
         ],
-        notes=[*dataset_notes(index), *scored[0].notes],
         hashes={
             "weights": parity["weights"]["sha256"],
             "images": index.images_hash,
@@ -80,11 +74,7 @@ def main() -> None:
         "infer": runs,
         "score": describe_run(),
     }
-    write_npz(args.curves, **curve_arrays(scored[0]), caption=np.array(result.caption()))
+    write_npz(args.curves, **curves, caption=np.array(result.caption()))
     write_json(args.provenance, provenance)
     write_text(args.text, result.to_text())
     write_json(args.json, result.to_json())
-
-
-if __name__ == "__main__":
-    run(main)
