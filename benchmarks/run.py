@@ -12,6 +12,8 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
+import coco_evaluator
+import kept_masks
 import overhead
 import streaming
 import upstream_loop
@@ -21,7 +23,8 @@ from matplotlib.figure import Figure as Picture
 
 from pth2map.files.provenance import describe_run
 
-NAMES = ("stream", "upstream", "overhead", "evaluator")  # the last needs most memory, which counts for the others
+# In this order: what needs much memory counts for whatever is measured after it.
+NAMES = ("stream", "upstream", "overhead", "evaluator", "coco", "masks")
 
 
 def main() -> None:
@@ -59,6 +62,8 @@ def benchmarks(folder: Path, rounds: int) -> dict[str, Callable[[], Result]]:
         lambda: upstream_loop.measure(shared(), rounds),
         lambda: overhead.measure(new, rounds),
         lambda: widerface_evaluator.measure(rounds),
+        lambda: coco_evaluator.measure(rounds),
+        lambda: kept_masks.measure(folder, rounds),
     )
     return dict(zip(NAMES, functions, strict=True))
 

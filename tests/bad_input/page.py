@@ -16,6 +16,7 @@ MODULES = (
     "fetching",
     "dataset_images",
     "ground_truth",
+    "coco",
     "weights",
     "graphs",
     "stages",

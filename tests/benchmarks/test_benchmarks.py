@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+import coco_evaluator
 import overhead
 import streaming
 import upstream_loop
@@ -60,6 +61,12 @@ def test_overhead_has_every_job(workspace):
 def test_evaluator(mirror, golden):
     (ratio,) = widerface_evaluator.measure(rounds=1, images=20).figures
     assert ratio.median > 0
+
+
+def test_coco_evaluator():
+    """It raises where a figure is not that of pycocotools."""
+    figures = coco_evaluator.measure(rounds=1, images=30).figures
+    assert all(figure.median > 0 for figure in figures)
 
 
 def test_what_is_written(tmp_path):

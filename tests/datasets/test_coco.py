@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import example as hypothesis_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
@@ -103,6 +104,7 @@ POINTS = st.tuples(st.floats(-40, 80), st.floats(-30, 60)).map(lambda point: [ro
         st.lists(POINTS, min_size=3, max_size=9).map(lambda points: np.ravel(points).tolist()), min_size=1, max_size=4
     )
 )
+@hypothesis_example([[2.0, 2.0, 12.0, 2.0, 12.0, 12.0], [3.0, 3.0, 5.0, 5.0]])
 def test_polygons_are_drawn_as_by_pycocotools(polygons):
     content = example()
     content["images"][0] |= {"width": 40, "height": 30}

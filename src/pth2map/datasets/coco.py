@@ -303,10 +303,12 @@ def _is_box(value: Any) -> bool:
 
 
 def _is_polygons(value: Any) -> bool:
+    """Corners x, y one after another: three of the first at least, two (a line) of others, as pycocotools takes them."""
     return isinstance(value, list) and all(
         isinstance(each, list)
-        and len(each) >= 6
+        and len(each) >= 4
         and len(each) % 2 == 0
+        and len(value[0]) >= 6
         and set(map(type, each)) <= {int, float}
         and min(each) > -_LARGEST
         and max(each) < _LARGEST

@@ -105,9 +105,11 @@ def evaluate(records: Sequence[Record], truth: CocoTruth, segm_area: SegmArea = 
     masks. It shifts the figures of small, medium and large; the others hardly depend on it (only through records of
     more than 10¹⁰ pixels).
 
+    A box of negative width or height, which regression can give, is computed with as pycocotools does, and noted.
+
     Raises ``InputError`` that names the record for an unknown image or category, a score or box that is not finite, a
-    negative width or height, a mask that is no compressed RLE (polygons, run lengths in a list), malformed, or of
-    another size than its image, and for records of which some have a box or a mask and others do not.
+    mask that is no compressed RLE (polygons, run lengths in a list), malformed, or of another size than its image, and
+    for records of which some have a box or a mask and others do not.
     """
     if segm_area not in get_args(SegmArea):
         raise InputError(f"segm_area {segm_area!r}; {nearest(segm_area, get_args(SegmArea))}")
@@ -203,12 +205,7 @@ def _places(entries: Sequence[CocoImage | Category]) -> dict[int, int]:
 
 def _boxes(records: Sequence[Record]) -> np.ndarray:
     _expect(records, "bbox", "four finite numbers x, y, w, h", _is_box)
-    boxes = np.array([each["bbox"] for each in records], dtype=np.float64).reshape(-1, 4)
-    _refuse(
-        np.flatnonzero((boxes[:, 2:] < 0).any(axis=1)).tolist(),
-        lambda i: f"bbox {boxes[i].tolist()} has a negative width or height, expected x, y, w, h",
-    )
-    return boxes
+    return np.array([each["bbox"] for each in records], dtype=np.float64).reshape(-1, 4)
 
 
 def _masks(records: Sequence[Record], truth: CocoTruth, image: np.ndarray) -> tuple[list[bytes], np.ndarray]:
@@ -289,6 +286,12 @@ def _notes(columns: _Columns, truth: CocoTruth) -> list[str]:
         notes.append(
             f"more than {MOST_DETECTIONS} records of one category in one image ({many} times, up to {together.max()}): "
             f"only the best {MOST_DETECTIONS} count"
+        )
+    negative = 0 if columns.boxes is None else int(np.count_nonzero((columns.boxes[:, 2:] < 0).any(axis=1)))
+    if negative:
+        notes.append(
+            f"{negative} boxes have a negative width or height: they match nothing, and those of negative area are no "
+            "false positives either, as pycocotools has it (corners instead of x, y, w, h?)"
         )
     ignored = sum("ignore" in each for each in truth.annotations)
     if ignored:
