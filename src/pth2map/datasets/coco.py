@@ -303,7 +303,7 @@ def _is_box(value: Any) -> bool:
 
 
 def _is_polygons(value: Any) -> bool:
-    """Corners x, y one after another: three of the first at least, two (a line) of others, as pycocotools takes them."""
+    """Corners x, y one after another: of the first at least three, of others two (a line), as in pycocotools."""
     return isinstance(value, list) and all(
         isinstance(each, list)
         and len(each) >= 4
