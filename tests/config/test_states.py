@@ -199,3 +199,43 @@ def test_weights_without_a_hash_count_by_content(values, tmp_path, monkeypatch):
     assert not changed(before, values)
     place.write_bytes(b"others.")
     assert changed(before, values) == EVERYTHING - {"index", "prepare"}
+
+
+MASKS = Point("retinamask", "onnxruntime", "1344-fp32-b1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"scoring": {"segm_area": "mask"}}, {"score"}),
+        ({"recipe": {"kind": "retinamask", "decode": {"paste": "masker"}}}, {"detect", "score"}),
+        ({"network": "retinamask_kept_masks"}, {"export", "cast", "check", "detect", "score"}),
+        (
+            {"export": {"opset": 11, "dynamic": [], "parity": {"max_abs_of": {"masks": 0.1}}}},
+            {"check", "cast", "detect", "score"},
+        ),
+    ],
+)
+def test_of_a_model_on_coco_what_depends_on_a_key_is_made_again(values, changes, expected):
+    def states():
+        of = States(Points(load_config(copy.deepcopy(values), ROOT)), ROOT / "workflow/scripts")
+        graph = {stage: getattr(of, stage)("retinamask", "1344", "onnx") for stage in ("export", "check")}
+        point = {stage: getattr(of, stage)(MASKS) for stage in ("detect", "score")}
+        return {"index": of.index("coco"), "cast": of.cast("retinamask", "1344"), **graph, **point}
+
+    values["models"]["retinamask"]["export"]["parity"].pop("images")  # the default of the last case
+    before = states()
+    values["models"]["retinamask"] |= changes
+    after = states()
+    assert {stage for stage in before if before[stage] != after[stage]} == expected
+
+
+def test_another_split_is_another_index(values):
+    def state():
+        return States(Points(load_config(copy.deepcopy(values), ROOT)), ROOT / "workflow/scripts").index("coco")
+
+    before = state()
+    values["datasets"]["coco"]["split"] = "train2017"
+    values["files"]["coco_val_instances"]["path"] = "coco/annotations/instances_train2017.json"
+    values["folders"]["coco_val_images"]["path"] = "coco/train2017"
+    assert state() != before

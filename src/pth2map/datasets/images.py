@@ -114,7 +114,7 @@ def _size(content: bytes, path: Path) -> tuple[int, int, bool]:
                 if width * height > MOST_PIXELS:
                     raise InputError(
                         f"{path}: {width}×{height} pixels, expected at most {MOST_PIXELS:,} in all; scale it down with "
-                        "its faces, or leave it out by a subset"
+                        "its annotations, or leave it out by a subset"
                     )
                 plain = image.getexif().get(_ORIENTATION, 1) == 1
     except UnidentifiedImageError:
