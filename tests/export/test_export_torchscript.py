@@ -10,6 +10,7 @@ from torch import nn
 
 import pth2map
 from pth2map.engines.torchscript import quiet_jit
+from pth2map.export.graphs import export_graph
 from pth2map.export.torchscript import export_torchscript
 from pth2map.files.errors import InputError
 from pth2map.networks.formula import formula_state_dict
@@ -57,6 +58,7 @@ def test_bytes_depend_neither_on_the_file_name_nor_on_the_folder(tmp_path):
 import sys, torch
 from pathlib import Path
 from pth2map.engines.torchscript import quiet_jit
+from pth2map.export.graphs import export_graph
 from pth2map.export.torchscript import export_torchscript
 torch.manual_seed(0)
 network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten())
@@ -82,3 +84,8 @@ def test_a_network_that_cannot_be_traced_is_refused(tmp_path):
     with pytest.raises(InputError, match="differs from the network in output 0"):
         export_torchscript(Unsteady(), tmp_path / "graph.ts", torch.zeros(1, 3, 8, 8))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_network_with_operators_of_its_own_is_refused(tmp_path):
+    with pytest.raises(InputError, match="network retinamask cannot become torchscript; allowed: onnx$"):
+        export_graph("retinamask", tmp_path / "none.pth", "torchscript", "1344", tmp_path / "model.ts")

@@ -7,6 +7,7 @@ import torch
 
 from pth2map.export.onnx import export_onnx
 from pth2map.export.torchscript import export_torchscript
+from pth2map.files.errors import InputError, nearest
 from pth2map.networks.catalogue import build, entry
 from pth2map.networks.checkpoints import load_weights
 from pth2map.recipes.settings import Size
@@ -28,7 +29,11 @@ def export_graph(
     """Write the graph of ``network`` with ``weights`` at ``size`` and say in words what was written.
 
     ``opset``, ``dynamic`` and ``max_ir_version`` are of ONNX; a TorchScript trace keeps every dimension open.
+    Raises ``InputError`` for a format that the network cannot become.
     """
+    described = entry(network)
+    if graph_format not in described.graphs:
+        raise InputError(f"network {network} cannot become {graph_format}; {nearest(graph_format, described.graphs)}")
     module = build(network).eval()
     loaded = load_weights(module, weights)
     parsed = Size.parse(size)
@@ -38,7 +43,6 @@ def export_graph(
     if graph_format == "torchscript":
         export_torchscript(module, path, torch.zeros(shape))
         return f"{what}: TorchScript"
-    described = entry(network)
     written = export_onnx(
         module,
         path,
