@@ -10,6 +10,7 @@ import numpy as np
 from tests.bad_input.case import Area, Case, refused, works
 from tests.bad_input.page import hold
 
+from pth2map.datasets.coco_names import COCO_NAMES
 from pth2map.datasets.index import DatasetIndex
 
 AREA = Area("COCO")
@@ -43,6 +44,7 @@ def dataset(folder: Path, change: Callable[[dict[str, Any]], object] = lambda _:
     for name in ("1.jpg", "2.jpg"):
         cv2.imwrite(str(root / "val2017" / name), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
     annotations = content()
+    annotations["categories"] = [{"id": number, "name": name} for number, name in enumerate(COCO_NAMES, start=1)]
     change(annotations)
     (root / "annotations/instances_val2017.json").write_text(json.dumps(annotations))
     return root
@@ -80,7 +82,7 @@ def no_annotations(folder: Path) -> str:
 @AREA.case("an annotation file that is cut short", "Fetch it again.")
 def cut_short(folder: Path) -> str:
     path = dataset(folder) / "annotations/instances_val2017.json"
-    path.write_text(path.read_text()[:200])
+    path.write_text(json.dumps(content())[:200])
     return index(folder)
 
 
@@ -174,6 +176,14 @@ def bad_runs(folder: Path) -> str:
 @AREA.case("polygons as masks of results", "Encode them as run lengths.")
 def polygons(folder: Path) -> str:
     return scored(folder, [record(segmentation=[[2, 2, 12, 2, 12, 12]])])
+
+
+@AREA.case(
+    "categories that are not COCO's 80 in its order",
+    "Give the file all 80; results of other detectors go to `score_coco.py` as they are.",
+)
+def other_categories(folder: Path) -> str:
+    return changed(folder, lambda given: given["categories"].pop(0))
 
 
 @AREA.case("no results at all", "Look whether the detector ran.")

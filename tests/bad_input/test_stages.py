@@ -130,7 +130,13 @@ def score(shards: Shards, spoil: str, content: bytes) -> str:
     run = {"time": "", "kind": "onnxruntime", "options": {}, "packages": {"onnxruntime": "1"}, "seconds": 1.0}
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     outputs = [folder / name for name in ("map.txt", "map.json", "provenance.json", "curves.npz")]
-    point = {"engine": {"kind": "onnxruntime"}, "precision": "fp32", "batch": 1, "weights": "declared"}
+    point = {
+        "engine": {"kind": "onnxruntime"},
+        "precision": "fp32",
+        "batch": 1,
+        "weights": "declared",
+        "rehearsal": False,
+    }
     leaf = json.dumps({**point, "scoring": {"iou_thresholds": [0.5]}})
     arguments = (
         *("--model", "mine", "--network", "mine", "--engine", "onnxruntime", "--variant", "64-fp32-b1"),

@@ -186,7 +186,8 @@ def put(where, number, **values):
         lambda content: content["annotations"].insert(0, content["annotations"].pop()),  # of another image
         put("annotations", 0, bbox=[2.0, 2, 6, 6.0], area=36.0),
         put("annotations", 1, segmentation={"counts": COMPRESSED["counts"].decode(), "size": [20, 30]}),
-        put("annotations", 2, ignore=0, iscrowd=0),
+        put("annotations", 0, ignore=0, iscrowd=0),
+        put("annotations", 2, ignore=True),
     ],
 )
 def test_the_hash_is_that_of_what_a_score_depends_on(change):
@@ -203,6 +204,9 @@ def test_the_hash_is_that_of_what_a_score_depends_on(change):
         put("annotations", 0, category_id=3),
         put("annotations", 0, segmentation=[[2, 2, 2, 9, 8, 8, 8, 2]]),
         put("annotations", 0, segmentation=None),
+        put("annotations", 0, ignore=1),  # which is noted
+        put("annotations", 2, ignore=0),
+        put("annotations", 0, id=0),  # which is noted
         put("images", 1, width=11),
         put("images", 1, file_name="d.jpg"),
         put("categories", 0, name="dog"),
@@ -318,6 +322,41 @@ def test_the_file_and_some_of_many_are_named(tmp_path):
         read_annotations(tmp_path / "instances.json", "val")
     with pytest.raises(InputError, match=r"none\.json: No such file or directory, expected annotations in COCO's"):
         read_annotations(tmp_path / "none.json", "val")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [("/data/a.jpg", "http://x/b.jpg", "../c.jpg"), ("a.jpg", "a.png", "a.jpg"), (None, 7, "\0"), ("", "\ud800", [])],
+)
+def test_images_may_be_known_by_their_ids_alone(files, tmp_path):
+    content = example()
+    for image, file in zip(content["images"], files, strict=True):
+        image["file_name"] = file
+    del content["images"][2]["file_name"]
+    with pytest.raises(InputError, match=r"file_name|more than once"):
+        parse_annotations(content, "val")
+    truth = parse_annotations(content, None)
+    assert truth.names == ("9", "4", "7")
+    assert truth.annotations == parse_annotations(example(), "val").annotations
+    assert len(truth.content_hash()) == 64
+    truth.save(tmp_path / "truth.json")
+    assert read_annotations(tmp_path / "truth.json", None).content_hash() == truth.content_hash()
+
+
+def test_of_well_formed_annotations_the_hash_is_the_same_by_ids():
+    assert parse_annotations(example(), None).content_hash() == parse_annotations(example(), "val").content_hash()
+
+
+def test_val2017_is_known_by_the_names_of_its_images(mirror):
+    path = mirror / "coco-mini/annotations/instances_val2017.json"
+    truth = read_annotations(path, "val2017")
+    assert truth.of_val2017
+    assert truth.subset(truth.names[:3]).of_val2017
+    assert not read_annotations(path, "photos").of_val2017
+    assert not parse_annotations(example(), "val2017").of_val2017
+    other = example()
+    other["images"] = [image | {"file_name": f"{image['id'] + 1:012}.jpg"} for image in other["images"]]
+    assert not parse_annotations(other, "val2017").of_val2017
 
 
 @pytest.mark.parametrize("folder", ["", "a/b", "..", "a\nb"])

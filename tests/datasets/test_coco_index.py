@@ -8,6 +8,7 @@ from PIL import Image
 
 from pth2map.datasets import coco
 from pth2map.datasets.coco_index import index_coco
+from pth2map.datasets.coco_names import COCO_NAMES
 from pth2map.datasets.index import choose_subset
 from pth2map.files.errors import InputError
 from pth2map.files.hashing import hash_file
@@ -29,7 +30,8 @@ def root(tmp_path):
         images.append({"id": number, "file_name": name, "width": width, "height": height})
         box = {"id": number, "image_id": number, "category_id": 1, "bbox": [1, 1, 9, 9], "area": 81, "iscrowd": 0}
         objects += [box] if number > 50 else []
-    content = {"images": images, "annotations": objects, "categories": [{"id": 1, "name": "thing"}]}
+    categories = [{"id": number, "name": name} for number, name in enumerate(COCO_NAMES, start=1)]
+    content = {"images": images, "annotations": objects, "categories": categories}
     (folder / "annotations/instances_val2017.json").write_text(json.dumps(content))
     return folder
 
@@ -98,6 +100,35 @@ def test_images_of_another_size_are_all_named(root):
     )
     with pytest.raises(InputError, match=message):
         index_coco("coco", root)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda categories: [categories[1], categories[0], *categories[2:]],
+            "80 categories, number 1 is bicycle, expected person; the labels of the networks are the places of COCO's",
+        ),
+        (lambda categories: categories[:3], "3 categories, number 4 is missing, expected motorcycle; "),
+        (
+            lambda categories: [*categories, {"id": 99, "name": "hat"}],
+            "81 categories, number 81 is hat, expected no more",
+        ),
+    ],
+)
+def test_other_categories_than_those_of_the_networks_are_refused(root, change, message):
+    path = root / "annotations/instances_val2017.json"
+    content = json.loads(path.read_text())
+    content["categories"] = change(content["categories"])
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"instances_val2017\.json: {message}"):
+        index_coco("coco", root)
+
+
+def test_the_ids_of_categories_are_free(root):
+    path = root / "annotations/instances_val2017.json"
+    path.write_text(path.read_text().replace('"id": 80, "name": "toothbrush"', '"id": 900, "name": "toothbrush"'))
+    assert index_coco("coco", root)[1].categories[79].id == 900
 
 
 def test_images_without_annotations_are_left_out_and_kept_in_mind(root):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -151,6 +152,22 @@ def test_an_error_names_the_image(index):
 
     with pytest.raises(InputError, match=f"^{index.names[0]}: output conf holds"):
         stream(index, index.images, RECIPE, Broken(), batch=1)
+
+
+def test_an_image_of_which_nothing_is_left_is_told_before_the_first_inference(index, tmp_path):
+    """2000 × 1 px make 64 × 0."""
+    thin = replace(index.images[-1], name="e/thin", width=2000, height=1)
+    images = [*index.images[:2], thin]
+    prepare(index, images[:2], RETINAMASK, tmp_path / "in", tmp_path / "in")
+
+    class Never:
+        def run(self, images):
+            raise AssertionError("an inference that is for nothing")
+
+    with pytest.raises(InputError, match=r"^e/thin: "):
+        stream(index, images, RETINAMASK, Never(), batch=1)
+    with pytest.raises(InputError, match=r"^e/thin: "):
+        infer_files(images, tmp_path / "in", Never(), RETINAMASK, tmp_path / "out", batch=1)
 
 
 def test_an_image_that_changed_since_the_index_is_refused(tmp_path):

@@ -169,9 +169,42 @@ def test_no_records_are_zero_everywhere():
     }
     assert result.notes[0] == "no records at all: whatever can be measured is 0"
     assert_curves(result)
-    objects = [annotation(1, 1, 1, BOX)]
-    del objects[0]["segmentation"]
-    assert list(evaluate([], parse_annotations(annotations_of(objects), "val")).metrics) == ["bbox"]
+    assert result.metrics == evaluate([], parse_annotations(annotations_of([annotation(1, 1, 1, BOX)]), None)).metrics
+
+
+@pytest.mark.parametrize(
+    ("masks", "note"),
+    [
+        ([[], []], "segm: the ground truth has no masks, so there are no figures of masks"),
+        (
+            [polygon(*BOX), None],
+            "segm: 1 of 2 objects of the ground truth have no mask (annotation 2), so there are no figures of masks",
+        ),
+    ],
+)
+def test_boxes_are_scored_where_the_ground_truth_has_no_masks(masks, note):
+    objects = [annotation(1, 1, 1, BOX, segmentation=masks[0]), annotation(2, 1, 1, ELSEWHERE, segmentation=masks[1])]
+    found = [record(1, 1, BOX, 0.5), record(1, 1, (0, 60, 20, 20), 0.9)]
+    truth = parse_annotations(annotations_of(objects), "val")
+    result = evaluate(found, truth)
+    boxes = [{key: value for key, value in each.items() if key != "segmentation"} for each in found]
+    assert result.metrics == {"bbox": evaluate(boxes, truth).metrics["bbox"], "segm": dict.fromkeys(FIGURES)}
+    assert result.metrics["bbox"]["AP"] == pytest.approx(51 / 101 / 2, abs=1e-12)
+    assert note in result.notes
+    assert sum("segm" in each for each in result.notes) == 1
+    assert_curves(result)
+    assert set(result.ap) == {"bbox IoU 0.50:0.95", "bbox IoU 0.50", "bbox IoU 0.75"}
+    assert evaluation_text(result).count("= -1.000") == 12 + 4
+    assert list(evaluate([], truth).metrics) == ["bbox", "segm"], "nothing found is a result of the same kinds"
+    with pytest.raises(InputError, match="record 1: the run-length mask"):
+        evaluate([{**found[0], "segmentation": {"size": [SIDE, SIDE], "counts": "11"}}], truth)
+
+
+def test_an_empty_list_is_no_mask_of_a_record():
+    truth = parse_annotations(annotations_of([annotation(1, 1, 1, BOX)]), "val")
+    result = evaluate([record(1, 1, BOX, 0.5) | {"segmentation": []}], truth)
+    assert list(result.metrics) == ["bbox"]
+    assert result.metrics["bbox"]["AP"] == 1
 
 
 def test_no_objects_have_no_figures():
@@ -355,6 +388,12 @@ def test_text_says_minus_one_where_there_is_nothing():
 # What is refused
 
 GOOD = record(1, 1, BOX, 0.5)
+
+
+def mask_alone(given):
+    return {key: value for key, value in given.items() if key != "bbox"}
+
+
 POLYGONS, RUNS = polygon(*BOX), runs(*BOX)
 
 
@@ -412,15 +451,16 @@ def test_what_does_not_fit_together_is_refused():
     with pytest.raises(InputError, match="neither bbox nor segmentation"):
         evaluate([{"image_id": 1, "category_id": 1, "score": 0.5}], truth)
     with pytest.raises(InputError, match=r"no bbox.*choose segm_area mask"):
-        evaluate([{key: value for key, value in GOOD.items() if key != "bbox"}], truth)
+        evaluate([mask_alone(GOOD)], truth)
     with pytest.raises(InputError, match="record 1: not an object"):
         evaluate([[1, 2]], truth)
     with pytest.raises(InputError, match="segm_area 'boxes'; did you mean box"):
         evaluate([GOOD], truth, "boxes")
-    bare = annotations_of([annotation(1, 1, 1, BOX)])
-    del bare["annotations"][0]["segmentation"]
-    with pytest.raises(InputError, match="annotation 1 of the ground truth has none; leave segmentation out"):
-        evaluate([GOOD], parse_annotations(bare, "val"))
+    bare = annotations_of([annotation(1, 1, 1, BOX, segmentation=[])])
+    with pytest.raises(
+        InputError, match="masks alone, but annotation 1 of the ground truth has none; give the records"
+    ):
+        evaluate([mask_alone(GOOD)], parse_annotations(bare, "val"), "mask")
 
 
 JSON = st.recursive(

@@ -1,10 +1,18 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
 from pth2map.datasets.index import DatasetIndex, IndexedImage
 from pth2map.evaluation.coco import FIGURES, CocoEvaluation
-from pth2map.evaluation.results import CocoScores, Result, WiderFaceScores, dataset_notes, engine_clause
+from pth2map.evaluation.coco_scores import CocoScores
+from pth2map.evaluation.results import Result, dataset_notes, engine_clause
 from pth2map.evaluation.widerface import Evaluation
+from pth2map.evaluation.widerface_scores import WiderFaceScores
+from pth2map.files import code
+from pth2map.files.code import code_hash
 
+COMMANDS = Path(__file__).parents[2] / "workflow/scripts"
 IMAGES = tuple(IndexedImage(f"e/{i}", f"e/{i}.jpg", 10, 20, f"{i:064}") for i in range(3))
 
 
@@ -28,6 +36,7 @@ def test_the_text_for_a_person():
         index=index(),
         scores=WiderFaceScores([evaluation(notes=["something"], easy=0.90454321, medium=1.0, hard=np.nan)]),
         synthetic=False,
+        rehearsal=False,
         weights="declared",
         protocol=["input: x", "engine: y"],
         hashes={"weights": "ab", "ground_truth": "cd"},
@@ -42,8 +51,7 @@ def test_the_text_for_a_person():
         "Protocol\n"
         "  input: x\n"
         "  engine: y\n"
-        "  images: WIDER FACE val, 3 images of a folder that is not the published set of 3,226; not comparable with "
-        "published figures\n"
+        "  images: a set in WIDER FACE's format, 3 images of a folder; not comparable with published figures\n"
         "  evaluator: WIDER FACE, AP at IoU 0.5 (sides counted +1 px), 1,000 thresholds, scores scaled to 0…1 over all "
         "images, strict mode\n"
         "\n"
@@ -56,7 +64,7 @@ def test_the_text_for_a_person():
     )
     content = result.to_json()
     assert content["metrics"] == {"easy": 0.90454321, "medium": 1.0, "hard": None}
-    assert content["protocol"].startswith("input: x; engine: y; images: WIDER FACE val, 3 images of a folder")
+    assert content["protocol"].startswith("input: x; engine: y; images: a set in WIDER FACE's format, 3 images")
     assert content["notes"] == ["something"]
     assert content["images"] == 3
     assert content["iou_threshold"] == 0.5
@@ -67,7 +75,9 @@ def test_the_text_for_a_person():
 def test_every_iou_threshold_is_labelled_and_the_first_is_the_result():
     scores = WiderFaceScores([evaluation(easy=0.5, medium=0.25), evaluation(0.4, easy=0.625, medium=np.nan)])
     names = {"model": "m", "engine": "e", "kind": "k", "variant": "v"}
-    result = Result(**names, index=index(), scores=scores, synthetic=True, weights="own", protocol=[], hashes={})
+    result = Result(
+        **names, index=index(), scores=scores, synthetic=True, rehearsal=False, weights="own", protocol=[], hashes={}
+    )
     assert result.to_text().split("\n\n")[1:3] == [
         "SYNTHETIC WEIGHTS, made of a formula: these figures say nothing of the model",
         "AP                      easy    medium\n"
@@ -88,8 +98,22 @@ def test_what_may_be_compared_with_published_figures():
     scores = WiderFaceScores([evaluation(easy=0.5)])
     clauses = {case: scores.clauses(index(**changes))[0] for case, changes in cases.items()}
     assert clauses["full"] == "images: WIDER FACE val, all 3 images of the published ground truth"
-    assert clauses["part"].endswith("a subset: the first 3 of 9 images; not comparable with published figures")
-    assert "not the published set of 3,226; not comparable" in clauses["other"]
+    assert clauses["part"] == (
+        "images: a set in WIDER FACE's format, a subset: the first 3 of 9 images; not comparable with published figures"
+    )
+    assert "3 images of a folder; not comparable" in clauses["other"]
+
+
+def test_a_set_of_ones_own_is_not_called_the_published_one():
+    names = ["9--Press_Conference/9_Press_Conference_a_1", "59--people--driving/59_peopledriving_b_2"]
+    own, other = (
+        [replace(image, name=name) for image, name in zip(IMAGES, part, strict=False)] for part in (names, ["9--a/8_b"])
+    )
+    clause = {}
+    for images in (own, [*own, *other]):
+        clause[len(images)] = WiderFaceScores([evaluation(easy=0.5)]).clauses(replace(index(), images=tuple(images)))[0]
+    assert clause[2].startswith("images: WIDER FACE val, 2 images of a folder that is not the published set of 3,226;")
+    assert clause[3].startswith("images: a set in WIDER FACE's format, 3 images of a folder; not comparable")
 
 
 def test_the_iou_thresholds_stand_in_the_protocol():
@@ -100,7 +124,7 @@ def test_the_iou_thresholds_stand_in_the_protocol():
 
 def test_coco_has_a_line_for_each_figure():
     metrics = {"bbox": dict.fromkeys(FIGURES, 0.25), "segm": {**dict.fromkeys(FIGURES, 0.5), "APs": None}}
-    scores = CocoScores(CocoEvaluation(metrics, {}, np.zeros((0, 101, 2)), ["empty"], 3, "mask"))
+    scores = CocoScores(CocoEvaluation(metrics, {}, np.zeros((0, 101, 2)), ["empty"], 3, "mask"), of_val2017=True)
     lines = scores.table()
     assert lines[:2] == [
         "COCO      bbox %    segm %    bbox fraction    segm fraction",
@@ -113,6 +137,15 @@ def test_coco_has_a_line_for_each_figure():
     images, evaluator = scores.clauses(index(full=True))
     assert images == "images: COCO val2017, all 3 images of the published ground truth"
     assert evaluator.endswith("the area of a detected mask is that of the mask itself")
+    assert scores.clauses(index(subset="the first 3 of 9 images"))[0] == (
+        "images: COCO val2017, a subset: the first 3 of 9 images; not comparable with published figures"
+    )
+    assert "COCO val2017, 3 images of a folder that is not the published set of 5,000;" in scores.clauses(index())[0]
+    own = replace(scores, of_val2017=False)
+    assert own.clauses(index())[0] == (
+        "images: a set in COCO's format, 3 images of a folder; not comparable with published figures"
+    )
+    assert "a set in COCO's format, a subset: the first" in own.clauses(index(subset="the first 3 of 9 images"))[0]
 
 
 def test_left_out_images_are_noted():
@@ -133,3 +166,14 @@ def test_the_engine_is_named_by_what_it_is():
     assert "onnxruntime 1.2 (CPUExecutionProvider) and onnxruntime 1.3" in engine_clause([newer, ort], "fp32", 1)
     trace = {"kind": "torchscript", "options": {"threads": 1}, "packages": {"torch": "2.13.0+cpu"}}
     assert engine_clause([trace], "fp32", 1) == "engine: torchscript 2.13.0+cpu, fp32, batch 1"
+
+
+def test_a_score_does_not_depend_on_the_evaluator_of_another_kind_of_dataset(monkeypatch):
+    def hashes():
+        return {kind: code_hash(COMMANDS / f"score_{kind}_point.py") for kind in ("coco", "widerface")}
+
+    before, of_tree = hashes(), code._tree_hash
+    monkeypatch.setattr(code, "_tree_hash", lambda path: b"?" if path.match("evaluation/coco.py") else of_tree(path))
+    after = hashes()
+    assert after["coco"] != before["coco"]
+    assert after["widerface"] == before["widerface"]

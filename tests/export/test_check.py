@@ -67,6 +67,29 @@ def test_a_graph_beyond_the_tolerance_is_refused(exported):
         check(exported, "model.onnx", Off(), 1e-3)
 
 
+def test_rows_are_paired_within_the_tolerance_of_their_scores(exported):
+    """Two rows that stand in another order there, their scores apart by more than rounding."""
+    folder, _, files = exported
+    network = entry("retinamask")
+    boxes = np.arange(24, dtype=np.float32).reshape(6, 4)
+    rows = (boxes, np.arange(1, 7, dtype=np.int32), np.linspace(0.9, 0.4, 6, dtype=np.float32), np.zeros((6, 1, 2, 2)))
+    reference = Reference(tuple(files)[:1], (rows,), {"sha256": "0"})
+
+    class Nearly:
+        def run(self, images):
+            order = [0, 1, 3, 2, 4, 5]
+            return boxes[order], rows[1][order], rows[2], rows[3]
+
+    preprocess = Recipe.parse('{"kind": "retinamask"}', "64").preprocess()
+    common = (reference, folder / "model.onnx", Nearly(), network, preprocess, files.__getitem__, 5e-4)
+    with pytest.raises(InputError, match="2 of 6 rows of the exported graph have no like"):
+        check_graph(*common)
+    found = check_graph(*common, {"scores": 0.11})
+    assert found["outputs"]["scores"]["max_abs"] == pytest.approx(0.1, abs=1e-6)
+    with pytest.raises(InputError, match="2 of 6 rows"):
+        check_graph(*common, {"bboxs": 0.11})
+
+
 def test_a_reference_of_another_network_is_refused(exported):
     folder, _, _ = exported
     with pytest.raises(InputError, match=r"reference\.npz: not the outputs a, b, c, d of its images"):

@@ -87,5 +87,5 @@ def test_a_network_that_cannot_be_traced_is_refused(tmp_path):
 
 
 def test_a_network_with_operators_of_its_own_is_refused(tmp_path):
-    with pytest.raises(InputError, match="network retinamask cannot become torchscript; allowed: onnx$"):
+    with pytest.raises(InputError, match=r"network retinamask cannot become torchscript; allowed: onnx$"):
         export_graph("retinamask", tmp_path / "none.pth", "torchscript", "1344", tmp_path / "model.ts")

@@ -117,22 +117,88 @@ def test_the_last_row_may_be_another():
     assert found.outputs["bboxs"].shape == (5, 4)
 
 
+def test_one_in_a_hundred_may_lie_beyond_the_last_row():
+    ours, theirs = rows(200), rows(200)
+    for side in (ours, theirs):
+        side[2][-3:] = side[2][-1]
+    theirs[1][-2:] = 7
+    assert compare_rows(ours, theirs, ROWS).outputs["masks"].shape == (198, 2, 2)
+    theirs[1][-3] = 7
+    with pytest.raises(InputError, match=r"^3 of 200 rows of the exported graph have no like"):
+        compare_rows(ours, theirs, ROWS)
+
+
+def test_rows_of_one_score_do_not_vanish():
+    """All of them lie as close to the last as one that may be left out."""
+    ours, theirs = rows(200), rows(200)
+    for side, label in ((ours, 3), (theirs, 4)):
+        side[2][:] = 9e-6
+        side[1][:] = label
+    with pytest.raises(InputError, match=r"^200 of 200 rows of the exported graph have no like"):
+        compare_rows(ours, theirs, ROWS)
+    with pytest.raises(InputError, match=r"^1 of 1 rows"):
+        compare_rows([output[:1] for output in ours], [output[:1] for output in theirs], ROWS)
+
+
 def test_a_row_without_its_like_is_refused():
     ours, theirs = rows(), rows()
     theirs[1][2] = 7
-    with pytest.raises(InputError, match=r"1 of 6 rows of the exported graph have no like"):
-        compare_rows(ours, theirs, ROWS)
-    with pytest.raises(InputError, match=r"^5 rows, the network gives 6$"):
-        compare_rows(ours, [output[:5] for output in ours], ROWS)
-    theirs = rows()
-    theirs[0][0, 0] = np.nan
-    with pytest.raises(InputError, match="bboxs holds values that are not finite"):
+    with pytest.raises(InputError, match=r"^1 of 6 rows of the exported graph have no like"):
         compare_rows(ours, theirs, ROWS)
 
 
-def test_no_rows_are_alike():
-    none = [output[:0] for output in rows()]
-    assert compare_rows(none, none, ROWS).outputs["masks"].elements == 0
+@pytest.mark.parametrize("output", range(4))
+def test_every_output_has_as_many_rows(output):
+    ours, theirs = rows(), rows()
+    theirs[output] = np.concatenate([theirs[output], theirs[output]])
+    with pytest.raises(InputError, match=rf"output {ROWS[output]} has shape \(12\b.*, the network's is \(6\b"):
+        compare_rows(ours, theirs, ROWS)
+    with pytest.raises(InputError, match=r"rows of the outputs: .*; expected as many of each, and one at least"):
+        compare_rows(theirs, theirs, ROWS)
+    none = [output[:0] for output in ours]
+    with pytest.raises(InputError, match=r"rows of the outputs: bboxs 0, labels 0, scores 0, masks 0; expected"):
+        compare_rows(none, none, ROWS)
+
+
+@pytest.mark.parametrize("output", [0, 2, 3])
+def test_a_row_that_may_be_left_out_is_finite_too(output):
+    ours, theirs = rows(), rows()
+    theirs[1][-1] = 77
+    theirs[output][-1] = np.nan
+    with pytest.raises(InputError, match=f"output {ROWS[output]} of the exported graph holds values that are not fin"):
+        compare_rows(ours, theirs, ROWS)
+
+
+def test_rows_fall_by_score_and_have_the_dtypes_of_the_network():
+    ours = rows(200)
+    shuffled = [output[np.random.default_rng(1).permutation(200)] for output in ours]
+    with pytest.raises(InputError, match=r"^output scores of the exported graph rises by 0\.\d+; expected rows by"):
+        compare_rows(ours, shuffled, ROWS)
+    reversed_ = [output[::-1] for output in ours]  # of neighbours none rises by much
+    with pytest.raises(InputError, match=r"^output scores of the exported graph rises by 0\.4; "):
+        compare_rows(ours, reversed_, ROWS, scores_within=0.01)
+    as_float = rows(200)
+    as_float[1] = as_float[1].astype(np.float32)
+    with pytest.raises(InputError, match=r"^output labels is of float32, the network's of int32$"):
+        compare_rows(ours, as_float, ROWS)
+
+
+def test_scores_may_differ_as_far_as_they_are_allowed_to():
+    ours, theirs = rows(), rows()
+    theirs[2] += np.float32(2e-5)
+    with pytest.raises(InputError, match="6 of 6 rows"):
+        compare_rows(ours, theirs, ROWS)
+    found = compare_rows(ours, theirs, ROWS, scores_within=0.01)
+    assert found.outputs["scores"].max_abs == pytest.approx(2e-5, rel=0.01)
+    assert compare_rows(ours, ours, ROWS, scores_within=0).outputs["scores"].max_abs == 0
+
+
+def test_boxes_that_are_the_same_are_told_apart_by_their_scores():
+    ours, theirs = rows(), rows()
+    for side in (ours, theirs):
+        side[0][:] = [0, 0, 1344, 1344]
+        side[1][:] = 1
+    assert compare_rows(ours, theirs, ROWS, scores_within=1).outputs["masks"].max_abs == 0
 
 
 def test_outputs_may_have_tolerances_of_their_own():

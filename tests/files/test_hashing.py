@@ -47,3 +47,30 @@ def test_a_folder_by_name_size_and_time(tmp_path):
     states.append(folder_state(tmp_path, "*/*"))
     assert len(set(states)) == 4
     assert states[-1].startswith("2 files ")
+
+
+def test_a_folder_with_all_that_links_lead_to(tmp_path):
+    (tmp_path / "elsewhere/deep").mkdir(parents=True)
+    (tmp_path / "elsewhere/deep/b").write_bytes(b"1")
+    (tmp_path / "images/own").mkdir(parents=True)
+    (tmp_path / "images/own/a").write_bytes(b"1")
+    states = [folder_state(tmp_path / "images")]
+    (tmp_path / "images/part").symlink_to("../elsewhere")
+    (tmp_path / "images/again").symlink_to("../elsewhere/deep")
+    states.append(folder_state(tmp_path / "images"))
+    (tmp_path / "elsewhere/deep/b").write_bytes(b"22")
+    states.append(folder_state(tmp_path / "images"))
+    assert len(set(states)) == 3
+    assert states[-1].startswith("3 files ")
+
+
+def test_links_in_a_circle_end(tmp_path):
+    (tmp_path / "images/own").mkdir(parents=True)
+    (tmp_path / "images/own/a").write_bytes(b"1")
+    before = folder_state(tmp_path / "images")
+    (tmp_path / "images/own/up").symlink_to("..")
+    (tmp_path / "images/all").symlink_to(tmp_path)
+    assert folder_state(tmp_path / "images") == before, "they lead to what was seen"
+    (tmp_path / "images/itself").symlink_to("itself")
+    assert folder_state(tmp_path / "images").startswith("2 files "), "one that leads nowhere is noticed"
+    assert folder_state(tmp_path / "none").startswith("0 files ")

@@ -73,7 +73,7 @@ class Both(nn.Module):
         return roi_align(images, rois, SIDE, RATIO, 0.5), nms(boxes, images[0, 0, :, 4], 0.1, 12).to(torch.int32)
 
 
-@pytest.mark.parametrize("opset", [11, 12])
+@pytest.mark.parametrize("opset", [11, 12, 13, 15, 16, 20])
 def test_graphs_compute_the_same(tmp_path, opset):
     example = torch.from_numpy(np.random.default_rng(1).standard_normal((1, 3, 12, 10)).astype(np.float32) * 4)
     path = tmp_path / "both.onnx"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
 from pth2map.datasets.coco import parse_annotations
 from pth2map.evaluation.coco import EVALUATOR, FIGURES
@@ -96,6 +97,41 @@ def test_golden_figures_text_curves_and_picture(golden, tmp_path):
     assert mask["segm_area"] == "mask"
     assert mask["metrics"]["segm"]["AP"] == result["metrics"]["segm"]["AP"]
     assert mask["metrics"]["segm"]["APs"] != result["metrics"]["segm"]["APs"]
+
+
+def test_what_touches_no_score_is_no_matter(inputs):
+    """Where files lie, equal stems, an annotation and records without masks."""
+    expected = score(
+        "--detections", inputs / "records.json", "--ground-truth", inputs / "truth.json", "--json", inputs / "a"
+    )
+    other = {"id": 9, "file_name": "../a.png", "width": 30, "height": 30}
+    for file_name in ("/data/a.jpg", "http://x/a.jpg", "../a.jpg", None):
+        images = [{**ANNOTATIONS["images"][0], "file_name": file_name}, other]
+        objects = [{**each, "segmentation": []} for each in ANNOTATIONS["annotations"]]
+        (inputs / "other.json").write_text(json.dumps({**ANNOTATIONS, "images": images, "annotations": objects}))
+        (inputs / "empty.json").write_text(json.dumps([{**each, "segmentation": []} for each in RECORDS]))
+        common = ("--ground-truth", inputs / "other.json", "--json", inputs / "r.json")
+        for records in ("records.json", "empty.json"):
+            run = score("--detections", inputs / records, *common)
+            assert (run.returncode, run.stdout) == (0, expected.stdout), run.stderr
+
+
+def test_masks_beside_a_ground_truth_of_boxes(inputs):
+    mask = {"size": [100, 200], "counts": rle_of([0, 100 * 200])}
+    (inputs / "masks.json").write_text(json.dumps([{**each, "segmentation": mask} for each in RECORDS]))
+    outputs = [part for kind in ("json", "text", "curves", "picture") for part in (f"--{kind}", inputs / f"r.{kind}")]
+    run = score("--detections", inputs / "masks.json", "--ground-truth", inputs / "truth.json", *outputs)
+    assert run.returncode == 0, run.stderr
+    assert "warning: segm: the ground truth has no masks, so there are no figures of masks\n" in run.stderr
+    metrics = json.loads((inputs / "r.json").read_text())["metrics"]
+    assert metrics["segm"] == dict.fromkeys(FIGURES)
+    assert metrics["bbox"]["AP"] == pytest.approx(51 / 101)
+    assert run.stdout.splitlines()[1].split() == ["AP", "50.50%", repr(metrics["bbox"]["AP"]), "-"]
+    assert (inputs / "r.picture").read_bytes().startswith(b"\x89PNG")
+
+
+def rle_of(runs):
+    return coco_mask.frPyObjects({"size": [100, 200], "counts": runs}, 100, 200)["counts"].decode()
 
 
 def test_wrong_input_is_a_sentence_and_writes_nothing(inputs):

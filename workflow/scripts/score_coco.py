@@ -39,7 +39,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    truth = read_annotations(args.ground_truth, "images")  # what the folder is called does not matter here
+    truth = read_annotations(args.ground_truth, folder=None)
     records = read_records(args.detections)
     try:
         scored = evaluate(records, truth, args.segm_area)

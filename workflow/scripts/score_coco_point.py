@@ -9,7 +9,7 @@ from _point import add_point_arguments, write_result
 from pth2map.datasets.coco import CocoTruth
 from pth2map.evaluation.coco import curve_arrays, evaluate, evaluation_text
 from pth2map.evaluation.coco_records import records_of, write_records
-from pth2map.evaluation.results import CocoScores
+from pth2map.evaluation.coco_scores import CocoScores
 from pth2map.files.atomic import write_text
 from pth2map.files.command import run
 from pth2map.recipes.detections import load_detections
@@ -27,7 +27,7 @@ def main() -> None:
     scored = evaluate(records, truth, json.loads(args.leaf)["scoring"]["segm_area"])
     write_records(args.records, records)
     write_text(args.summary, evaluation_text(scored))
-    write_result(args, detections, CocoScores(scored), curve_arrays(scored))
+    write_result(args, detections, CocoScores(scored, truth.of_val2017), curve_arrays(scored))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import json
 import _library  # noqa: F401  isort: skip
 from _point import add_point_arguments, write_result
 from pth2map.datasets.widerface import GroundTruth
-from pth2map.evaluation.results import WiderFaceScores
 from pth2map.evaluation.widerface import curve_arrays, evaluate
+from pth2map.evaluation.widerface_scores import WiderFaceScores
 from pth2map.files.command import run
 from pth2map.recipes.detections import load_detections
 

@@ -40,9 +40,10 @@ class CocoImage:
     """One image of the annotations."""
 
     name: str
-    """``folder/stem``, its identity everywhere; where ``file_name`` has folders, ``folder/inner--stem``."""
+    """``folder/stem``, its identity everywhere; where ``file_name`` has folders, ``folder/inner--stem``. The id, where
+    images are known by their ids alone."""
     file_name: str
-    """Its path below the folder."""
+    """Its path below the folder; may be anything where images are known by their ids alone."""
     id: int
     width: int
     height: int
@@ -71,6 +72,13 @@ class CocoTruth:
     def names(self) -> tuple[str, ...]:
         return tuple(image.name for image in self.images)
 
+    @property
+    def of_val2017(self) -> bool:
+        """Whether the images are called as those of COCO val2017: each after its id, in a folder of that name."""
+        return all(
+            (image.name, image.file_name) == (f"val2017/{image.id:012}", f"{image.id:012}.jpg") for image in self.images
+        )
+
     def subset(self, names: Sequence[str]) -> Self:
         """The images ``names`` in that order, and all categories. Raises ``InputError`` for one that is not here."""
         images = {image.name: image for image in self.images}
@@ -82,7 +90,7 @@ class CocoTruth:
         return type(self)(chosen, self.categories, tuple(each for each in self.annotations if each["image_id"] in ids))
 
     def content_hash(self) -> str:
-        """Hex SHA-256 over all that a score depends on, and so not over the ids of annotations.
+        """Hex SHA-256 over all that a score and its notes depend on, and so of the ids of annotations over 0 alone.
 
         The order of annotations counts within an image: of two that a detection overlaps alike, it takes the latter.
         """
@@ -90,7 +98,12 @@ class CocoTruth:
         images = sorted((image.id, image.file_name, image.width, image.height) for image in self.images)
         categories = [(category.id, category.name) for category in self.categories]
         objects = [
-            [*(each[key] for key in keys), each["segmentation"]["counts"] if "segmentation" in each else None]
+            [
+                *(each[key] for key in keys),
+                each["segmentation"]["counts"] if "segmentation" in each else None,
+                *(["ignore"] if "ignore" in each else []),
+                *(["id 0"] if each["id"] == 0 else []),
+            ]
             for each in sorted(self.annotations, key=lambda each: each["image_id"])
         ]
         return hash_json([images, categories, objects])
@@ -115,8 +128,10 @@ def is_official(path: Path) -> bool:
     return path.is_file() and path.stat().st_size == OFFICIAL_BYTES and hash_file(path) == OFFICIAL_SHA256
 
 
-def read_annotations(path: Path, folder: str) -> CocoTruth:
+def read_annotations(path: Path, folder: str | None) -> CocoTruth:
     """Read an instances JSON; ``folder`` is that of its images, the first part of their names.
+
+    Without a folder images are known by their ids alone, as evaluators know them, and file names do not count.
 
     Masks of every kind become compressed RLE, polygons as COCO's tools draw them. An annotation without ``iscrowd`` is
     no crowd; one whose ``segmentation`` is null or an empty list has no mask.
@@ -129,7 +144,7 @@ def read_annotations(path: Path, folder: str) -> CocoTruth:
     return _checked(path, read_json_input(path, _EXPECTED), folder)
 
 
-def _checked(path: Path, content: Any, folder: str) -> CocoTruth:
+def _checked(path: Path, content: Any, folder: str | None) -> CocoTruth:
     try:
         with collector_paused():
             return parse_annotations(content, folder)
@@ -137,9 +152,9 @@ def _checked(path: Path, content: Any, folder: str) -> CocoTruth:
         raise InputError(f"{path}: {error}") from None
 
 
-def parse_annotations(content: Any, folder: str) -> CocoTruth:
+def parse_annotations(content: Any, folder: str | None) -> CocoTruth:
     """As :func:`read_annotations`, of the value that the file holds."""
-    if not _is_file_name(folder) or "/" in folder:
+    if folder is not None and (not _is_file_name(folder) or "/" in folder):
         raise InputError(f"folder {folder!r} of the images, expected the name of one folder")
     images = _images(_entries(content, "images"), folder)
     categories = _categories(_entries(content, "categories"))
@@ -156,22 +171,25 @@ def _entries(content: Any, key: str) -> list[Entry]:
     return entries
 
 
-def _images(entries: list[Entry], folder: str) -> tuple[CocoImage, ...]:
+def _images(entries: list[Entry], folder: str | None) -> tuple[CocoImage, ...]:
     _expect("image", entries, "id", "a whole number", lambda each: _is_whole(each["id"]))
-    _expect("image", entries, "file_name", "a path below its folder", lambda each: _is_file_name(each["file_name"]))
+    if folder is not None:
+        _expect("image", entries, "file_name", "a path below its folder", lambda each: _is_file_name(each["file_name"]))
     _expect("image", entries, "width", "pixels, more than 0", lambda each: _is_whole(each["width"], least=1))
     _expect("image", entries, "height", "pixels, more than 0", lambda each: _is_whole(each["height"], least=1))
     most = f"at most {MOST_PIXELS:,} pixels in all"
     _expect("image", entries, "width", most, lambda each: each["width"] * each["height"] <= MOST_PIXELS)
-    images = tuple(
-        CocoImage(
-            f"{folder}/{_stem(each['file_name'])}", *(each[key] for key in ("file_name", "id", "width", "height"))
-        )
-        for each in entries
-    )
+    images = tuple(CocoImage(*_names(each, folder), each["id"], each["width"], each["height"]) for each in entries)
     _expect_once("image id", [image.id for image in images])
     _expect_once("image", [image.name for image in images])
     return images
+
+
+def _names(entry: Entry, folder: str | None) -> tuple[str, str]:
+    """Name and file name of an image."""
+    if folder is None:
+        return str(entry["id"]), entry["file_name"] if _is_word(entry.get("file_name")) else ""
+    return f"{folder}/{_stem(entry['file_name'])}", entry["file_name"]
 
 
 def _stem(file_name: str) -> str:

@@ -1,9 +1,11 @@
 """The index of a COCO folder: ``<split>/<file_name>`` and ``annotations/instances_<split>.json``."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from pth2map.datasets.coco import CocoImage, CocoTruth, is_official, read_annotations
+from pth2map.datasets.coco_names import COCO_NAMES
 from pth2map.datasets.images import ImageFacts, inspect_images
 from pth2map.datasets.index import DatasetIndex, IndexedImage, choose_subset
 from pth2map.files.errors import InputError, some
@@ -16,11 +18,13 @@ def index_coco(
 ) -> tuple[DatasetIndex, CocoTruth]:
     """Index of a folder, and the ground truth of the same images in the same order, that of their names.
 
-    Every image of the annotations (of the subset, if one is asked for), with objects or without, must be there,
-    decodable, complete, and of the annotated size; otherwise ``InputError`` names those that are not.
+    Categories are COCO's 80 in its order, to which the labels of networks refer. Every image of the annotations (of the
+    subset, if one is asked for), with objects or without, must be there, decodable, complete, and of the annotated
+    size. Otherwise ``InputError`` names what is not.
     """
     annotations = root / "annotations" / f"instances_{split}.json"
     truth = read_annotations(annotations, split)
+    _check_categories(annotations, truth)
     names, subset = choose_subset(sorted(truth.names), first, listed)
     chosen = truth.subset(names)
     missing = [image.name for image in chosen.images if not (root / split / image.file_name).is_file()]
@@ -44,6 +48,18 @@ def index_coco(
         damaged=tuple(f"{name} ({fact.damage})" for name, fact in facts.items() if fact.damage),
     )
     return index, chosen
+
+
+def _check_categories(path: Path, truth: CocoTruth) -> None:
+    """Raise ``InputError`` for other categories than COCO's: detections would be scored as something else."""
+    found = [category.name for category in truth.categories]
+    for number, (name, expected) in enumerate(zip_longest(found, COCO_NAMES), start=1):
+        if name != expected:
+            raise InputError(
+                f"{path}: {len(found)} categories, number {number} is {name or 'missing'}, expected "
+                f"{expected or 'no more'}; the labels of the networks are the places of COCO's {len(COCO_NAMES)} "
+                "categories: give the file all of them in that order, with objects or without"
+            )
 
 
 def _check_sizes(images: Sequence[CocoImage], facts: dict[str, ImageFacts]) -> None:

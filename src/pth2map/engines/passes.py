@@ -28,8 +28,8 @@ def stream(
     """Read, preprocess, infer and decode in one pass, with no tensor on disk."""
     preprocess, decode = recipe.preprocess(), recipe.decode()
     found: list[PerImage] = []
-    placed = ((image, _placement(image, preprocess)) for image in track(images, "infer"))
-    for group, tensors in _batches(placed, batch, lambda item: (3, item[1].height, item[1].width)):
+    placed = [(image, _placement(image, preprocess)) for image in images]  # one that cannot be placed costs no hours
+    for group, tensors in _batches(track(placed, "infer"), batch, lambda item: (3, item[1].height, item[1].width)):
         for (image, _), tensor in zip(group, tensors, strict=True):
             pixels = _pixels(index, image)
             _named(image, partial(preprocess, pixels, out=tensor))
@@ -39,10 +39,20 @@ def stream(
     return _collect(images, found, decode)
 
 
-def prepare(index: DatasetIndex, images: Sequence[IndexedImage], recipe: Recipe, folder: Path, place: Path) -> None:
-    """Write the tensor file of each image, and what undoes its geometry, into ``folder``, which goes to ``place``."""
-    files = recipe.files()
-    tensor_files.names_by_stem(index.names)
+def prepare(
+    index: DatasetIndex,
+    images: Sequence[IndexedImage],
+    recipe: Recipe,
+    folder: Path,
+    place: Path,
+    raw: bool = False,
+) -> None:
+    """Write the tensor file of each image, and what undoes its geometry, into ``folder``, which goes to ``place``.
+
+    ``raw``: of raw pixels, for a device that subtracts the mean.
+    """
+    files = recipe.files(raw)
+    tensor_files.names_by_stem(index.names, files.stem)
     folder.mkdir(parents=True, exist_ok=True)
     for image in track(images, "prepare"):
         pixels = _pixels(index, image)
@@ -57,8 +67,8 @@ def infer_files(
     folder.mkdir(parents=True, exist_ok=True)
     preprocess, decode, files = recipe.preprocess(), recipe.decode(), recipe.files()
     place_of = dict(zip(images, files.places(inputs, [image.name for image in images]), strict=True))
-    placed = ((image, _placement(image, preprocess)) for image in track(images, "infer"))
-    for group, tensors in _batches(placed, batch, lambda item: (3, item[1].height, item[1].width)):
+    placed = [(image, _placement(image, preprocess)) for image in images]  # one that cannot be placed costs no hours
+    for group, tensors in _batches(track(placed, "infer"), batch, lambda item: (3, item[1].height, item[1].width)):
         for (image, placement), tensor in zip(group, tensors, strict=True):
             tensor[:] = files.read_input(inputs, image.name, placement)
         for (image, placement), outputs in zip(group, recipe.of_each_image(session.run(tensors)), strict=True):

@@ -72,7 +72,8 @@ class CocoEvaluation:
     metrics: dict[str, dict[str, float | None]]
     """For ``bbox`` and ``segm`` the values of :data:`FIGURES`: fractions; None where there is nothing to measure."""
     ap: dict[str, float]
-    """AP of each of S curves by its label; NaN where there is none. It is the mean of the curve's precision."""
+    """AP of each of S curves, those of what was evaluated, by its label; NaN where there is none. It is the mean of the
+    curve's precision."""
     curves: np.ndarray
     """``(S, 101, 2)`` float64: precision, the mean over the categories that have objects, and recall."""
     notes: list[str]
@@ -105,11 +106,13 @@ def evaluate(records: Sequence[Record], truth: CocoTruth, segm_area: SegmArea = 
     masks. It shifts the figures of small, medium and large; the others hardly depend on it (only through records of
     more than 10¹⁰ pixels).
 
-    A box of negative width or height, which regression can give, is computed with as pycocotools does, and noted.
+    A box of negative width or height, which regression can give, is computed with as pycocotools does, and noted. Where
+    objects of the ground truth have no masks the figures of masks are None, which is noted too.
 
     Raises ``InputError`` that names the record for an unknown image or category, a score or box that is not finite, a
     mask that is no compressed RLE (polygons, run lengths in a list), malformed, or of another size than its image, and
-    for records of which some have a box or a mask and others do not.
+    for records of which some have a box or a mask and others do not, or that have masks alone where the ground truth
+    has none.
     """
     if segm_area not in get_args(SegmArea):
         raise InputError(f"segm_area {segm_area!r}; {nearest(segm_area, get_args(SegmArea))}")
@@ -118,11 +121,23 @@ def evaluate(records: Sequence[Record], truth: CocoTruth, segm_area: SegmArea = 
         if columns.boxes is None and segm_area == "box":
             raise InputError("the records have no bbox, so their area is that of the mask; choose segm_area mask")
         notes = _notes(columns, truth)
-        found = _evaluated(columns, truth, segm_area)
-    metrics = {kind: {name: _mean(figure, each) for name, figure in FIGURES.items()} for kind, each in found.items()}
+        maskless = [str(each["id"]) for each in truth.annotations if "segmentation" not in each]
+        measured = [kind for kind in columns.kinds if kind == "bbox" or not maskless]
+        if not measured:
+            raise InputError(
+                f"the records have masks alone, but annotation {some(maskless)} of the ground truth has none; give the "
+                "records a bbox to score their boxes"
+            )
+        found = _evaluated(columns, truth, segm_area, measured)
+    metrics = {
+        kind: {name: _mean(figure, found[kind]) if kind in found else None for name, figure in FIGURES.items()}
+        for kind in columns.kinds
+    }
     for kind, values in metrics.items():
         undefined = [name for name, value in values.items() if value is None]
-        if undefined:
+        if kind not in found:
+            notes.append(f"{kind}: {_no_masks(maskless, len(truth.annotations))}, so there are no figures of masks")
+        elif undefined:
             notes.append(f"{kind}: no object to measure {some(undefined, len(undefined))} on")
     # Those that a picture of four lines shows come first.
     drawn = sorted(((kind, label) for kind in found for label in _CURVES), key=lambda pair: pair[1] == "IoU 0.75")
@@ -179,14 +194,14 @@ def _columns(records: Sequence[Record], truth: CocoTruth) -> _Columns:
     _expect(records, "category_id", "one of its categories", lambda value: type(value) is int and value in category_of)
     _expect(records, "score", "a finite number", _is_finite)
     with_box = [each.get("bbox") not in (None, []) for each in records]  # pycocotools takes an empty one for none
-    with_mask = [each.get("segmentation") is not None for each in records]
+    with_mask = [each.get("segmentation") not in (None, []) for each in records]  # what wrote no masks may write it
     _expect_alike(with_box, "a bbox")
     _expect_alike(with_mask, "a segmentation")
     if not any(with_box) and not any(with_mask) and records:
         raise InputError("the records have neither bbox nor segmentation; expected x, y, w, h or a mask of each object")
     image = np.array([image_of[each["image_id"]] for each in records], dtype=np.int64)
     masks, mask_areas = None, np.zeros(0, np.int64)
-    if any(with_mask) or (not records and all("segmentation" in each for each in truth.annotations)):
+    if any(with_mask) or not records:
         masks, mask_areas = _masks(records, truth, image)
     return _Columns(
         image=image,
@@ -209,12 +224,6 @@ def _boxes(records: Sequence[Record]) -> np.ndarray:
 
 
 def _masks(records: Sequence[Record], truth: CocoTruth, image: np.ndarray) -> tuple[list[bytes], np.ndarray]:
-    without = [str(each["id"]) for each in truth.annotations if "segmentation" not in each]
-    if without:
-        raise InputError(
-            f"the records have masks, but annotation {some(without)} of the ground truth has none; leave segmentation "
-            "out of the records to score their boxes"
-        )
     _expect(records, "segmentation", "compressed RLE: size and counts, a string", _is_compressed)
     sizes = _sizes(truth)[image]
     given = [each["segmentation"]["size"] for each in records]
@@ -312,13 +321,19 @@ class _Evaluated:
     params: Any
 
 
-def _evaluated(columns: _Columns, truth: CocoTruth, segm_area: SegmArea) -> dict[str, _Evaluated]:
+def _no_masks(maskless: Sequence[str], objects: int) -> str:
+    if len(maskless) == objects:
+        return "the ground truth has no masks"
+    return f"{len(maskless)} of {objects} objects of the ground truth have no mask (annotation {some(maskless)})"
+
+
+def _evaluated(columns: _Columns, truth: CocoTruth, segm_area: SegmArea, kinds: Sequence[str]) -> dict[str, _Evaluated]:
     """Each category by itself, on the images that have something of it.
 
     All together the evaluator makes four entries for every image and category, most of them empty, and takes twice the
     memory.
     """
-    areas = {kind: _areas(kind, columns, segm_area) for kind in columns.kinds}
+    areas = {kind: _areas(kind, columns, segm_area) for kind in kinds}
     sides = zip(_objects(truth), _detections(columns, truth), strict=True)
     done = [_evaluated_category(*side, areas) for side in sides]
     return {

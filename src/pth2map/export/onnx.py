@@ -52,10 +52,10 @@ def export_onnx(
     """Write ``network``, in evaluation mode, as an ONNX graph of one float32 input ``(N, 3, H, W)``.
 
     ``dynamic`` names the axes left open, out of ``DYNAMIC_AXES``; an output axis that follows the batch alone
-    is named ``batch`` as well. With ``open_rows`` the first axis of each output is ``rows``, as many as the picture
-    gives. The network is traced with ``example``, or zeros. The file declares at most
-    ``max_ir_version`` as its format. Equal weights and arguments give equal bytes, and no path of this machine
-    is among them.
+    is named ``batch`` as well. The node that makes an output has the output's name. With ``open_rows`` the first axis
+    of each output is ``rows``, as many as the picture gives. The network is traced with ``example``, or zeros. The file
+    declares at most ``max_ir_version`` as its format. Equal weights and arguments give equal bytes, and no path of this
+    machine is among them.
 
     Below opset 11 a network that enlarges maps must do so at this size by whole factors and nearest neighbours,
     with height and width fixed: nothing else means the same to all who read such a graph.
@@ -86,6 +86,7 @@ def export_onnx(
             )
         model = onnxslim.slim(onnx.load(temporary, format="protobuf"))
         _strip(model)
+        _name_output_nodes(model)
         _declare_outputs(model, output_dims)
         inferred = _with_inferred_shapes(model)
         if opset < SIZES_SINCE:
@@ -216,6 +217,14 @@ def _strip(model: onnx.ModelProto) -> None:
     for holder in (model, model.graph, *model.graph.node):
         holder.doc_string = ""
         del holder.metadata_props[:]
+
+
+def _name_output_nodes(model: onnx.ModelProto) -> None:
+    """Call the node that makes an output like the output, so that compilers can be told of it by a name that stays."""
+    made_by = {output: node for node in model.graph.node for output in node.output}
+    for output in model.graph.output:
+        if len(made_by[output.name].output) == 1:
+            made_by[output.name].name = output.name
 
 
 def _declare_outputs(model: onnx.ModelProto, dims: list[list[int | str]]) -> None:

@@ -107,31 +107,50 @@ def compare(reference: Sequence[np.ndarray], candidate: Sequence[np.ndarray], na
 
 SWAP = 1e-5
 """Rows whose scores are closer than this may stand in another order, or one of them beyond the last row."""
+LEFT_OUT = 0.01
+"""The largest share of the rows that may lie beyond the last row of the other side (one row always may)."""
 
 
-def compare_rows(reference: Sequence[np.ndarray], candidate: Sequence[np.ndarray], names: Sequence[str]) -> Parity:
+def compare_rows(
+    reference: Sequence[np.ndarray], candidate: Sequence[np.ndarray], names: Sequence[str], scores_within: float = SWAP
+) -> Parity:
     """As :func:`compare` for outputs that are rows by falling score, ``bboxs``, ``labels`` and ``scores`` among them.
 
-    Rows are paired first: of equal label, their scores within ``SWAP``, their boxes as near as can be. A row without
-    its like is left out where its score is within ``SWAP`` of the last; ``InputError`` tells of any other.
+    Rows are paired first: of equal label, their scores within ``scores_within`` or :data:`SWAP`, whichever is more,
+    their boxes and scores as near as can be. A row without its like is left out where its score is that close to the
+    last one.
+
+    Raises ``InputError`` for outputs of another shape or dtype, values that are not finite, no rows at all, scores of
+    the candidate that rise, and rows without their like that are elsewhere or more than :data:`LEFT_OUT`.
     """
     if not len(reference) == len(candidate) == len(names):
         raise InputError(f"{len(reference)} and {len(candidate)} outputs to compare, {len(names)} names for them")
+    for name, output, other in zip(names, reference, candidate, strict=True):
+        _check_alike(output, other, name)
+        if output.dtype != other.dtype:
+            raise InputError(f"output {name} is of {other.dtype}, the network's of {output.dtype}")
     ours, theirs = dict(zip(names, reference, strict=True)), dict(zip(names, candidate, strict=True))
-    if ours["scores"].shape != theirs["scores"].shape:
-        raise InputError(f"{len(theirs['scores'])} rows, the network gives {len(ours['scores'])}")
-    apart = np.abs(ours["bboxs"][:, None].astype(np.float64) - theirs["bboxs"]).max(axis=2, initial=0)
-    strangers = (ours["labels"][:, None] != theirs["labels"]) | (
-        np.abs(ours["scores"][:, None].astype(np.float64) - theirs["scores"]) > SWAP
-    )
-    if not np.isfinite(apart).all():
-        raise InputError("output bboxs holds values that are not finite")
-    rows, others = linear_sum_assignment(np.where(strangers, 2 * apart.max(initial=1) * max(len(apart), 1), apart))
+    within = max(SWAP, scores_within)
+    scores, others_scores = (side["scores"].astype(np.float64) for side in (ours, theirs))
+    count = len(scores)
+    if not count or any(len(output) != count for output in reference):
+        counts = ", ".join(f"{name} {len(output)}" for name, output in zip(names, reference, strict=True))
+        raise InputError(f"rows of the outputs: {counts}; expected as many of each, and one at least")
+    rise = (others_scores - np.minimum.accumulate(others_scores)).max()  # above any row before it
+    if rise > within:
+        raise InputError(f"output scores of the exported graph rises by {rise:.3g}; expected rows by falling score")
+    boxes_apart = np.abs(ours["bboxs"][:, None].astype(np.float64) - theirs["bboxs"]).max(axis=2)
+    scores_apart = np.abs(scores[:, None] - others_scores)
+    strangers = (ours["labels"][:, None] != theirs["labels"]) | (scores_apart > within)
+    apart = boxes_apart + scores_apart  # boxes may be the same to the bit, all of them as large as the picture
+    rows, others = linear_sum_assignment(np.where(strangers, (apart.max() + 1) * count, apart))
     alone = strangers[rows, others]
-    for side, scores in ((rows[alone], ours["scores"]), (others[alone], theirs["scores"])):
-        if len(side) and scores[side].max() > scores.min() + SWAP:
+    left_out = int(np.count_nonzero(alone))
+    if left_out:
+        below = np.concatenate([scores[rows[alone]] - scores.min(), others_scores[others[alone]] - others_scores.min()])
+        if below.max() > within or left_out > max(1, int(LEFT_OUT * count)) or left_out == count:
             raise InputError(
-                f"{len(side)} of {len(scores)} rows of the exported graph have no like among those of the network"
+                f"{left_out} of {count} rows of the exported graph have no like among those of the network"
             )
     rows, others = rows[~alone], others[~alone]
     return compare([output[rows] for output in reference], [output[others] for output in candidate], names)
@@ -142,12 +161,17 @@ def merge(parities: Iterable[Parity]) -> Parity:
     return reduce(Parity.merged, parities)
 
 
-def _compare(reference: np.ndarray, candidate: np.ndarray, name: str) -> OutputParity:
+def _check_alike(reference: np.ndarray, candidate: np.ndarray, name: str) -> None:
+    """Raise ``InputError`` for another shape and for values that are not finite."""
     if reference.shape != candidate.shape:
         raise InputError(f"output {name} has shape {candidate.shape}, the network's is {reference.shape}")
     for side, values in (("network", reference), ("exported graph", candidate)):
         if not np.isfinite(values).all():
             raise InputError(f"output {name} of the {side} holds values that are not finite")
+
+
+def _compare(reference: np.ndarray, candidate: np.ndarray, name: str) -> OutputParity:
+    _check_alike(reference, candidate, name)
     ours, theirs = reference.astype(np.float64).ravel(), candidate.astype(np.float64).ravel()
     difference = np.abs(ours - theirs)
     return OutputParity(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,16 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def folder_state(folder: Path, pattern: str = "**/*") -> str:
+EVERYTHING = "**/*"
+
+
+def folder_state(folder: Path, pattern: str = EVERYTHING) -> str:
     """A short fingerprint of the files of a folder by name, size and time, without reading them.
 
-    Folders and hidden files do not count.
+    Folders and hidden files do not count. Links to folders are followed, as by whoever opens a file behind them.
     """
     entries: list[list[str | int | None]] = []
-    for path in sorted(folder.glob(pattern)):
+    for path in sorted(_below(folder) if pattern == EVERYTHING else folder.glob(pattern)):
         name = path.relative_to(folder).as_posix()
         if path.name.startswith("."):
             continue
@@ -50,3 +53,22 @@ def folder_state(folder: Path, pattern: str = "**/*") -> str:
         if not stat.S_ISDIR(state.st_mode):
             entries.append([name, state.st_size, state.st_mtime_ns])
     return f"{len(entries)} files {hash_json(entries)[:12]}"
+
+
+def _below(folder: Path, around: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """All that is no folder, at any depth; a link back to one of the folders ``around`` leads to nothing new.
+
+    ``Path.glob`` enters no linked folder.
+    """
+    try:
+        state, paths = folder.stat(), list(folder.iterdir())
+    except OSError:  # not there, or closed: whoever reads the folder names it
+        return
+    identity = (state.st_dev, state.st_ino)
+    if identity in around:
+        return
+    for path in paths:
+        if path.is_dir():
+            yield from _below(path, around | {identity})
+        else:
+            yield path

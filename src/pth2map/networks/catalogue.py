@@ -25,22 +25,26 @@ class Entry:
     always as many, or as many as the picture gives."""
     graphs: tuple[str, ...] = ("onnx", "torchscript")
     """Formats that it can be exported to."""
+    opsets: tuple[int, int] = (9, 20)
+    """The lowest and the highest opset of its ONNX graph that is right."""
+    rois: bool = False
+    """Whether its graph has RoIAlign, whose RoIs ATC wants cast."""
 
 
 RETINAFACE = "pth2map.networks.retinaface"
 RETINAFACE_OUTPUTS = ("loc", "conf", "landms")
 RETINAMASK = "pth2map.networks.retinamask"
 RETINAMASK_OUTPUTS = ("bboxs", "labels", "scores", "masks")
-KEPT_ROWS, KEPT_IOU = 100, 0.4
-"""What ``retinamask_kept_masks`` leaves of the rows: the most, and the IoU above which the lesser of a class goes."""
 
 NETWORKS: Mapping[str, Entry] = MappingProxyType(
     {
         "retinaface_mobilenet025": Entry(RETINAFACE, "RetinaFace.mobilenet025", RETINAFACE_OUTPUTS),
         "retinaface_resnet50": Entry(RETINAFACE, "RetinaFace.resnet50", RETINAFACE_OUTPUTS),
         "centerface": Entry("pth2map.networks.centerface", "CenterFace", ("hm", "wh", "hm_offset", "landmarks")),
-        "retinamask": Entry(RETINAMASK, "RetinaMask", RETINAMASK_OUTPUTS, "fixed", ("onnx",)),
-        "retinamask_kept_masks": Entry(RETINAMASK, "RetinaMask.with_kept_masks", RETINAMASK_OUTPUTS, "open", ("onnx",)),
+        "retinamask": Entry(RETINAMASK, "RetinaMask", RETINAMASK_OUTPUTS, "fixed", ("onnx",), (11, 20), rois=True),
+        "retinamask_kept_masks": Entry(
+            RETINAMASK, "RetinaMask.with_kept_masks", RETINAMASK_OUTPUTS, "open", ("onnx",), (11, 20), rois=True
+        ),
     }
 )
 

@@ -3,6 +3,8 @@
 A MobileNetV2 without its classifier, three levels merged upwards to stride 4, and on that one map four 1x1 heads.
 """
 
+from __future__ import annotations
+
 from torch import Tensor, nn
 
 OUTPUTS = ("hm", "wh", "hm_offset", "landmarks")

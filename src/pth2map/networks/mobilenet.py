@@ -1,5 +1,7 @@
 """MobileNetV1 at a quarter of its width, as RetinaFace uses it (no pooling, no classifier)."""
 
+from __future__ import annotations
+
 from torch import Tensor, nn
 
 

@@ -18,7 +18,7 @@ def roi_align(features: Tensor, rois: Tensor, side: int, sampling_ratio: int, sp
     pixels of the input, of which ``spatial_scale`` makes cells of the features. Returns ``(R, C, side, side)``: a bin
     is the mean of ``sampling_ratio`` × ``sampling_ratio`` points, interpolated between the four cells around them;
     points more than one cell outside the features count as 0. The same as torchvision's ``roi_align(aligned=False)``
-    and ONNX's ``RoiAlign`` of opset 10.
+    and ONNX's ``RoiAlign`` of opset 10, which from 16 on is its mode ``output_half_pixel``.
     """
     return _RoiAlign.apply(features, rois, side, sampling_ratio, spatial_scale)  # type: ignore[no-untyped-call,no-any-return]
 
@@ -67,6 +67,8 @@ class _RoiAlign(torch.autograd.Function):
 
         images = g.op("Slice", rois, constant(0), constant(1), constant(1))
         images = g.op("Cast", g.op("Reshape", images, constant(-1)), to_i=torch.onnx.TensorProtoDataType.INT64)
+        # Before opset 16 there was no other, and no name for it; since then half a pixel is taken off by default.
+        since_16 = {"coordinate_transformation_mode_s": "output_half_pixel"} if g.opset >= 16 else {}
         return g.op(
             "RoiAlign",
             features,
@@ -77,6 +79,7 @@ class _RoiAlign(torch.autograd.Function):
             output_width_i=side,
             sampling_ratio_i=sampling_ratio,
             spatial_scale_f=spatial_scale,
+            **since_16,
         )
 
 
@@ -128,11 +131,10 @@ class _Nms(torch.autograd.Function):
         def constant(value: Any, dtype: torch.dtype) -> Any:
             return g.op("Constant", value_t=torch.tensor(value, dtype=dtype))
 
-        shape = constant([1, 1, -1], torch.int64)
         chosen = g.op(
             "NonMaxSuppression",
-            g.op("Unsqueeze", boxes, axes_i=[0]),
-            g.op("Reshape", scores, shape),
+            g.op("Reshape", boxes, constant([1, -1, 4], torch.int64)),
+            g.op("Reshape", scores, constant([1, 1, -1], torch.int64)),
             constant([keep], torch.int64),
             constant([iou_threshold], torch.float32),
         )

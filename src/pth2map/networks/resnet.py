@@ -4,11 +4,17 @@ Its blocks serve other bodies too: those of Detectron's descent stride on the fi
 that is frozen.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-Norm = Callable[[int], nn.Module]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+Norm: TypeAlias = "Callable[[int], nn.Module]"
 """From channels to a normalisation of them."""
 
 

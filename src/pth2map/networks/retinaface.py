@@ -4,8 +4,9 @@ A body, a feature pyramid of three levels (strides 8, 16, 32), and on each level
 1x1 heads.
 """
 
-from collections.abc import Sequence
-from typing import Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,10 @@ from torch.nn import functional
 
 from pth2map.networks.mobilenet import MobileNet025, conv_bn
 from pth2map.networks.resnet import ResNet50
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
 
 PRIORS_PER_CELL = 2
 
@@ -119,7 +124,7 @@ class RetinaFace(nn.Module):
         p3, p4, p5 = self.fpn(*self.body(images)[-3:])
         levels = self.ssh1(p3), self.ssh2(p4), self.ssh3(p5)
         loc, conf, landms = (
-            torch.cat([head(level) for head, level in zip(kind, levels, strict=True)], dim=1)
+            torch.cat([kind[n](level) for n, level in enumerate(levels)], dim=1)
             for kind in (self.BboxHead, self.ClassHead, self.LandmarkHead)
         )
         return loc, conf if self.logits else conf.softmax(dim=-1), landms

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pth2map.networks.catalogue import KEPT_IOU, KEPT_ROWS
+from pth2map.networks.kept_rows import KEPT_IOU, KEPT_ROWS
 from pth2map.networks.operators import nms, roi_align
 from pth2map.networks.resnet import stage
 
