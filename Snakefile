@@ -25,8 +25,18 @@ include: "workflow/rules/fetch.smk"
 include: "workflow/rules/index.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/prepare.smk"
+include: "workflow/rules/preflight.smk"
 include: "workflow/rules/engines/onnxruntime.smk"
 include: "workflow/rules/engines/torchscript.smk"
+include: "workflow/rules/engines/ascend.smk"
+include: "workflow/rules/engines/torch_aie.smk"
+
+
+for rules_file in POINTS.rules_files():
+
+    include: rules_file
+
+
 include: "workflow/rules/decode.smk"
 include: "workflow/rules/score.smk"
 

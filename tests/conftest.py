@@ -10,6 +10,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PTH2MAP_PROGRESS"] = "off"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no worker is left alone with one of them in the end."""
+    long = ("workflow/test_kills.py", "workflow/")
+    items.sort(key=lambda item: next((n for n, part in enumerate(long) if part in item.nodeid), len(long)))
+
+
 def _folder(variable: str) -> Path:
     folder = os.environ.get(variable)
     if not folder:

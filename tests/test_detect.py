@@ -1,6 +1,5 @@
 """A model on a person's own pictures, held to the workflow's pass on the same images and weights."""
 
-import copy
 import json
 import math
 import os
@@ -15,13 +14,13 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from snakemake.utils import update_config
 
 from pth2map import __version__, detect
 from pth2map.config.points import Point, Points
+from pth2map.config.read import read_points
+from pth2map.config.schema import CocoDataset, WiderFaceDataset
 from pth2map.datasets.images import read_image
 from pth2map.datasets.widerface import read_ground_truth
 from pth2map.datasets.widerface_index import index_widerface
@@ -94,7 +93,7 @@ def points(changes: dict | None = None) -> Points:
     update_config(values, changes or {})
     path = Path("merged.json")
     path.write_text(json.dumps(values), encoding="utf-8")
-    return detect.read_points(ROOT, [path])
+    return read_points(ROOT, [path])
 
 
 def opened(model: str, images: Path, **options: str) -> tuple[detect.Detector, list[detect.Picture]]:
@@ -189,7 +188,7 @@ def test_the_largest_face_of_a_photograph_is_found(mirror, tmp_path, monkeypatch
     place = truth.names.index(name)
     faces = truth.boxes[truth.offsets[place] : truth.offsets[place + 1]]
     largest = faces[np.argmax(faces[:, 2] * faces[:, 3])]
-    given = detect.read_points(ROOT)
+    given = read_points(ROOT)
     pictures = detect.find_pictures(mirror / f"widerface-mini/WIDER_val/images/{name}.jpg")
     point = detect.choose_point(given, "retinaface_mnet", variant="320-fp32-b1")
     detector = detect.Detector.open(given, point, ROOT, pictures[0])
@@ -319,31 +318,6 @@ def test_an_engine_that_runs_elsewhere_is_refused(monkeypatch):
     assert str(error.value) == (
         "engine torchscript is of kind torchscript, which does not run in this process; allowed: onnxruntime"
     )
-
-
-def test_overlays_come_one_after_the_other(tmp_path):
-    (tmp_path / "a.yaml").write_text("datasets: {widerface: {subset: {first: 3}}}\ntensor_shards: 3\n")
-    (tmp_path / "b.json").write_text('{"models": {"retinaface": {"export": {"parity": {"max_abs": 2e-3}}}}}')
-    (tmp_path / "c.yaml").write_text("models: {retinaface: {export: {dynamic: [batch, height]}}}\ntensor_shards: 4\n")
-    given = detect.read_points(ROOT, [tmp_path / name for name in ("a.yaml", "b.json", "c.yaml")])
-    assert given.dataset("widerface").subset.first == 3
-    assert given.config.tensor_shards == 4
-    export = given.model("retinaface").export
-    assert (export.opset, export.dynamic, export.parity.images) == (11, ["batch", "height"], 3)
-    assert export.parity.max_abs == 2e-3
-
-
-LEAVES = st.one_of(st.none(), st.integers(0, 3), st.just([]), st.lists(st.integers(0, 2), max_size=2))
-TREES = st.dictionaries(
-    st.sampled_from("abc"), st.recursive(LEAVES, lambda t: st.dictionaries(st.sampled_from("abc"), t))
-)
-
-
-@given(TREES, TREES)
-def test_keys_are_merged_as_snakemake_does(config, changes):
-    expected = copy.deepcopy(config)
-    update_config(expected, changes)
-    assert detect.merged(copy.deepcopy(config), changes) == expected
 
 
 # Which pictures.
@@ -493,3 +467,12 @@ def test_torch_is_loaded_for_a_new_graph_alone():
     program = "import pth2map.detect, sys; assert not {'torch', 'onnx', 'onnxruntime', 'snakemake'} & set(sys.modules)"
     command = [sys.executable, "-c", program]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, check=True)
+
+
+def test_labels_are_called_as_cocos_whatever_annotations_lie_there(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/instances_val.json").write_text('{"categories": [{"id": 1, "name": "cat"}]}')
+    dataset = CocoDataset(kind="coco", root=str(tmp_path), split="val")
+    assert detect.class_names(dataset)[:2] == ("person", "bicycle")
+    assert len(detect.class_names(dataset)) == 80
+    assert detect.class_names(WiderFaceDataset(kind="widerface")) == ()

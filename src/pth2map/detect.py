@@ -5,7 +5,6 @@ clipped to it. With ``even_sizes`` of recipe ``retinaface_letterbox`` they are, 
 odd sides were made even, by up to one pixel smaller.
 """
 
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,15 +14,11 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
-import yaml  # type: ignore[import-untyped]
 
 from pth2map import __version__
-from pth2map.config.files import check_config_files, refuse_formulas
-from pth2map.config.load import load_config
 from pth2map.config.points import GRAPHS, Point, Points
 from pth2map.config.schema import DATA, Dataset, parse_variant
 from pth2map.config.states import States
-from pth2map.datasets.coco import read_annotations
 from pth2map.datasets.coco_names import COCO_NAMES
 from pth2map.datasets.images import inspect_image, read_image
 from pth2map.engines.catalogue import KINDS
@@ -103,38 +98,6 @@ class Found:
             "height": self.height,
             "detections": [dict(zip(columns, row, strict=True)) for row in values],
         }
-
-
-def read_points(root: Path, overlays: Sequence[Path] = ()) -> Points:
-    """The config of the project in the folder ``root`` with ``overlays`` put over it, one after the other.
-
-    Keys are merged as Snakemake merges them: blocks key by key, everything else replaced. Raises ``InputError`` for a
-    file that cannot be read and for a config that is wrong.
-    """
-    base = root / "config/config.yaml"
-    check_config_files([base, *overlays])
-    refuse_formulas(base)
-    values: Any = {}
-    for path in (base, *overlays):
-        values = merged(values, _read_config(path))
-    return Points(load_config(values, root))
-
-
-def _read_config(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8-sig")
-    try:
-        return json.loads(text)
-    except ValueError:
-        return yaml.safe_load(text)
-
-
-def merged(config: Any, changes: Mapping[str, Any]) -> Any:
-    """``config``, which is changed, with ``changes`` put over it as ``snakemake.utils.update_config`` does."""
-    for key, value in changes.items():
-        if not isinstance(config, dict):
-            config = {}
-        config[key] = merged(config.get(key, {}), value) if isinstance(value, dict) else value
-    return config
 
 
 def choose_point(points: Points, model: str, engine: str | None = None, variant: str | None = None) -> Point:
@@ -314,13 +277,8 @@ def report(detector: Detector, found: Sequence[Found], score_above: float) -> di
 
 
 def class_names(dataset: Dataset) -> tuple[str, ...]:
-    """Of a dataset with several classes the names of their labels from 1: of its annotations, or COCO's own."""
-    if dataset.kind != "coco":
-        return ()
-    annotations = Path(dataset.ground_truth[0])
-    if annotations.is_file():
-        return tuple(category.name for category in read_annotations(annotations, dataset.split).categories)
-    return COCO_NAMES
+    """Of a dataset with several classes the names of the networks' labels from 1."""
+    return COCO_NAMES if dataset.kind == "coco" else ()
 
 
 def checked_graph(

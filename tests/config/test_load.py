@@ -64,10 +64,10 @@ def test_the_shipped_config_is_right():
             "models.retinaface.headline.variant: found '1000-fp32-b8'; did you mean 1000-fp32-b1?",
         ),
         (
-            {"models__retinaface__headline__engine": "ascend"},
-            "models.retinaface.headline.engine: found 'ascend'; allowed: onnxruntime, torchscript",
+            {"models__retinaface_native__headline__engine": "ascend"},
+            "models.retinaface_native.headline.engine: found 'ascend'; allowed: onnxruntime, torchscript",
         ),
-        ({"models__retinaface__headline": DROP}, "models.retinaface.headline: missing; the block offers 2 points"),
+        ({"models__retinaface__headline": DROP}, "models.retinaface.headline: missing; the block offers 4 points"),
         (
             {"models__retinaface__weights": "retinaface_mobilenet"},
             "models.retinaface.weights: found 'retinaface_mobilenet'; did you mean retinaface_mobilenet025?",
@@ -99,8 +99,8 @@ def test_the_shipped_config_is_right():
             "models.retinaface.variants.sizes[0]: found 'big'; expected a whole number, or pixels, WxH or native",
         ),
         (
-            {"models__retinaface__variants__precisions": ["fp16"]},
-            "models.retinaface.variants.precisions[0]: found 'fp16'; did you mean fp32?",
+            {"models__retinaface__variants__precisions": ["fp61"]},
+            "models.retinaface.variants.precisions[0]: found 'fp61'; did you mean fp16?",
         ),
         (
             {"models__retinaface__variants__sizes": ["native"], "models__retinaface__headline": DROP},
@@ -202,8 +202,8 @@ def test_the_shipped_config_is_right():
             },
             "models.retinamask.recipe.decode: network retinamask_kept_masks drops rows at IoU 0.4 and keeps 100; "
             "expected nms_threshold 0.4 and keep up to 100, or network retinamask\n"
-            "  models.retinamask.engines[0]: onnxruntime has route: files, whose length would follow the picture; "
-            "expected route: stream",
+            "  models.retinamask.engines[0]: onnxruntime works over files, whose length would follow the picture; "
+            "leave it out, or give it route: stream",
         ),
         ({"datasets__coco__kind": "cocoo"}, "datasets.coco.kind: found 'cocoo'; did you mean coco?"),
         ({"datasets__coco__split": "../x"}, "datasets.coco.split: found '../x'"),

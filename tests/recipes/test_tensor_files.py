@@ -8,7 +8,7 @@ from pth2map.datasets.images import read_image
 from pth2map.files.errors import InputError
 from pth2map.geometry.placement import Placement
 from pth2map.recipes.recipe import Recipe
-from pth2map.recipes.tensor_files import names_by_stem, read_raw_outputs, write_raw_outputs
+from pth2map.recipes.tensor_files import names_by_stem, read_raw_outputs, whole_stem_of, write_raw_outputs
 
 NAME = "0--Parade/a"
 SHAPES = {"loc": (6, 4), "conf": (6, 2), "landms": (6, 10)}
@@ -132,3 +132,10 @@ def test_images_that_share_a_file_name_are_refused():
     assert names_by_stem(["a/1", "a/2", "b/3"]) == {"1": "a/1", "2": "a/2", "3": "b/3"}
     with pytest.raises(InputError, match="a/1 and b/1"):
         names_by_stem(["a/1", "a/2", "b/1"])
+
+
+def test_runners_cut_names_at_the_first_dot():
+    assert names_by_stem(["a/1.x", "a/2"]) == {"1": "a/1.x", "2": "a/2"}
+    with pytest.raises(InputError, match=r"a/1\.x and a/1\.y"):
+        names_by_stem(["a/1.x", "a/1.y"])
+    assert names_by_stem(["a/1.x", "a/1.y"], whole_stem_of) == {"1.x": "a/1.x", "1.y": "a/1.y"}

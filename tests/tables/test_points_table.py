@@ -16,6 +16,7 @@ def result(**changes: object) -> dict[str, object]:
         "images": 24,
         "full_dataset": False,
         "synthetic": False,
+        "rehearsal": False,
         "weights": "declared",
         "iou_threshold": 0.5,
         "metrics_at_iou": {"0.5": {"easy": 0.5, "hard": None, "medium": 0.123456789}},
@@ -29,9 +30,10 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_a_row_for_a_person_who_sorts_by_size_and_precision():
     assert points_table([result()], {"320": COST}) == (
-        "model\tengine\tkind\tsize\tprecision\tbatch\tiou\teasy\tmedium\thard\timages\tcomparable\tweights\t"
+        "model\tengine\tkind\tsize\tprecision\tbatch\tiou\teasy\tmedium\thard\timages\tcomparable\trehearsal\tweights\t"
         "parameters\tmacs\toperations\n"
-        "m\te\tonnxruntime\t320\tfp32\t1\t0.5\t0.500000\t0.123457\t\t24\tno\tdeclared\t426608\t245286400\t254329600\n"
+        "m\te\tonnxruntime\t320\tfp32\t1\t0.5\t0.500000\t0.123457\t\t24\tno\tno\tdeclared\t"
+        "426608\t245286400\t254329600\n"
     )
 
 
@@ -45,6 +47,11 @@ def test_other_thresholds_have_columns_that_say_so():
         *("easy", "medium", "hard"),
         *("easy@0.4", "medium@0.4", "hard@0.4"),
     ]
+
+
+def test_a_rehearsal_is_never_comparable():
+    (row,) = rows(points_table([result(rehearsal=True, full_dataset=True)], {}))
+    assert (row["comparable"], row["rehearsal"]) == ("no", "yes")
 
 
 def test_every_point_has_the_cost_of_its_size_and_native_none():

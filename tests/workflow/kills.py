@@ -30,7 +30,7 @@ models:
   retinaface:
     engines: [onnxruntime, onnxruntime_files]
 datasets:
-  widerface: {shards: 4}
+  widerface: {shards: 2}
 tensor_shards: 1
 """
 TARGETS = ("results/retinaface/map.json", "results/retinaface/onnxruntime_files/1000-fp32-b1/map.json")

@@ -14,6 +14,7 @@ from pth2map.config.load import load_config
 from pth2map.config.points import GRAPHS, Points, format_of
 from pth2map.config.schema import DATA
 from pth2map.config.states import States
+from pth2map.engines.probe import PROBES, drop_failed, environment
 from pth2map.files.command import put_python_first
 from pth2map.files.errors import InputError
 from pth2map.files.hashing import hash_json
@@ -24,6 +25,8 @@ from pth2map.files.holding import (
     other_snakemake,
     sweep_tensor_files,
 )
+from pth2map.networks.catalogue import NETWORKS
+from pth2map.recipes.settings import Size
 
 try:
     check_config_files(path for path in workflow.configfiles if Path(path).is_file())
@@ -35,8 +38,10 @@ except InputError as error:
 put_python_first()
 # As a module of another workflow this one has no onstart, and leaves locks alone.
 IN_CHARGE = workflow.is_main_process and workflow.modifier.is_main_snakefile()
-if IN_CHARGE and executes(sys.argv) and hold(Path.cwd()):
-    print("removed the lock of a run that was killed", file=sys.stderr)
+if IN_CHARGE and executes(sys.argv):
+    if hold(Path.cwd()):
+        print("removed the lock of a run that was killed", file=sys.stderr)
+    drop_failed(Path("scratch/engines"))
 
 
 # Paths below the working directory stay relative, so that a moved folder reruns nothing.
@@ -191,6 +196,113 @@ def batch_of(wildcards):
     return point_of(wildcards).batch
 
 
+# A point on a vendor's engine.
+
+
+def raw_option(wildcards):
+    return "--raw" if POINTS.takes_raw_pixels(point_of(wildcards)) else ""
+
+
+def ready_of(wildcards):
+    """The facts of an engine that lacks nothing: what its jobs wait for."""
+    return f"scratch/engines/{wildcards.engine}/ready.json"
+
+
+def environment_of(wildcards):
+    """Beginning of the shell commands of a vendor: what they need is sourced."""
+    return environment(POINTS.vendor_engine(wildcards.engine).setup or [])
+
+
+def python_of(wildcards):
+    """The vendor's interpreter."""
+    return shlex.quote(POINTS.vendor_engine(wildcards.engine).python)
+
+
+def device_of(wildcards):
+    return POINTS.vendor_engine(wildcards.engine).device
+
+
+def soc_version_of(wildcards):
+    """The chip as ``atc`` calls it: what the config says, or what the probe of the engine has found."""
+    chip = POINTS.engine(wildcards.engine).chip
+    found = f"scratch/engines/{wildcards.engine}/soc_version"
+    return f"Ascend{chip}" if chip else f'"$(cat {found})"'
+
+
+def compiled_graph_of(wildcards):
+    return POINTS.compiled_graph(point_of(wildcards))
+
+
+def aipp_of(wildcards):
+    """The preprocessing that the card is left to do, if any."""
+    point = point_of(wildcards)
+    folder = f"results/{point.model}/{point.engine}/{point.variant}"
+    return f"{folder}/aipp.cfg" if POINTS.takes_raw_pixels(point) else []
+
+
+def atc_options(wildcards):
+    """What depends on precision, recipe and network of what ``atc`` is told."""
+    point = point_of(wildcards)
+    numbers = POINTS.model(point.model).recipe.output_numbers
+    outputs = NETWORKS[POINTS.model(point.model).network].outputs
+    options = {"fp16": [], "fp32": ["--precision_mode=force_fp32"]}[point.precision]
+    if POINTS.takes_raw_pixels(point):
+        options = [*options, f"--insert_op_conf={aipp_of(wildcards)}"]
+        options = [*options, "--enable_small_channel=1"]
+    if list(numbers) != sorted(numbers):
+        ordered = sorted(zip(numbers, outputs))
+        nodes = ";".join(f"{output}:0" for _, output in ordered)
+        options = [*options, f"--out_nodes={nodes}"]
+    return " ".join(map(shlex.quote, options))
+
+
+def input_shape_of(wildcards):
+    """Lengths of the input of a compiled graph, with commas."""
+    point = point_of(wildcards)
+    size = Size.parse(point.size)
+    return f"{point.batch},3,{size.height},{size.width}"
+
+
+def inputs_folder_of(wildcards):
+    """Where the tensor files lie below the folder that prepare writes."""
+    return POINTS.model(wildcards.model).recipe.inputs_folder
+
+
+def set_device_of(wildcards):
+    return POINTS.engine(wildcards.engine).set_device
+
+
+def reference_of(wildcards):
+    """What the network gave in PyTorch at the size of a point."""
+    return f"scratch/{wildcards.model}/reference/{point_of(wildcards).size}.npz"
+
+
+def output_numbers_of(wildcards):
+    return ",".join(map(str, POINTS.model(wildcards.model).recipe.output_numbers))
+
+
+def precision_of(wildcards):
+    return point_of(wildcards).precision
+
+
+def engine_json(wildcards):
+    """The entry of an engine."""
+    return json.dumps(POINTS.engine(wildcards.engine).model_dump(mode="json"))
+
+
+def loops_of(wildcards):
+    return POINTS.engine(wildcards.engine).loops
+
+
+def state_of_engine(wildcards):
+    return STATES.probe(wildcards.engine)
+
+
+def cores_for_one_alone(wildcards):
+    """So that nothing runs beside a job that decides whether to go on; on a cluster it is one job of many."""
+    return 1 if workflow.non_local_exec else workflow.cores
+
+
 def leaf_json(wildcards):
     return json.dumps(POINTS.leaf(point_of(wildcards)))
 
@@ -324,7 +436,12 @@ def headline_of(wildcards):
 
 
 def maps_of_model(wildcards):
-    """Results of every point that a block offers."""
+    """Results of every point that a block offers on the engines that are set up."""
+    for engine in POINTS.left_out(wildcards.model):
+        print(
+            f"left out of all.tsv: engine {engine}: engines.{engine}.setup is null",
+            file=sys.stderr,
+        )
     return [
         f"results/{point.model}/{point.engine}/{point.variant}/map.json"
         for point in POINTS.points(wildcards.model)

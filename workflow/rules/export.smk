@@ -132,6 +132,7 @@ rule check_export:
         network=network_of,
         kind=kind_of_graph,
         recipe=preprocess_json,
+        size="{size}",
         max_abs=largest_difference,
         max_abs_of=largest_differences_json,
         state=state_of_graph("check"),
@@ -139,7 +140,7 @@ rule check_export:
         "{wildcards.model}: hold model.{wildcards.suffix} to PyTorch, size {wildcards.size}"
     shell:
         "python {input.script:q} --network {params.network} --kind {params.kind} --graph {input.graph:q}"
-        " --reference {input.reference:q} --index {input.index:q} --recipe {params.recipe:q} --size {wildcards.size}"
+        " --reference {input.reference:q} --index {input.index:q} --recipe {params.recipe:q} --size {params.size}"
         " --max-abs {params.max_abs} --max-abs-of {params.max_abs_of:q} --parity {output.parity:q} 2> {log:q}"
 
 

@@ -24,9 +24,10 @@ rule prepare_shard:
     params:
         recipe=preprocess_json,
         size=size_of,
+        raw=raw_option,
         state=state("prepare"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: prepare shard {wildcards.shard}"
     shell:
         "python {input.script:q} --index {input.index:q} --shard {wildcards.shard} --recipe {params.recipe:q}"
-        " --size {params.size} --inputs {output.inputs:q} 2> {log:q}"
+        " --size {params.size} {params.raw} --inputs {output.inputs:q} 2> {log:q}"

@@ -52,6 +52,7 @@ def write_result(
         scores=scores,
         synthetic=parity["weights"]["synthetic"],
         weights=leaf["weights"],
+        rehearsal=leaf["rehearsal"],
         protocol=[
             f"network: {args.network}",
             *recipe.preprocess().protocol(),

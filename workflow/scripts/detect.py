@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
+from pth2map.config.read import read_points
 from pth2map.detect import (
     Detector,
     check_outputs,
@@ -17,7 +18,6 @@ from pth2map.detect import (
     detect,
     draw,
     find_pictures,
-    read_points,
     report,
 )
 from pth2map.files.atomic import write_json

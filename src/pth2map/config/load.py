@@ -3,13 +3,14 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from pth2map.config.schema import (
+    CHIP,
     DATA,
     FILE,
     NAME,
@@ -17,13 +18,19 @@ from pth2map.config.schema import (
     Config,
     DeclaredFile,
     DeclaredFolder,
+    Engine,
     FormulaWeights,
     Model,
+    OtherEngine,
     OwnWeights,
+    TorchAieEngine,
+    VendorEngine,
 )
 from pth2map.files.errors import InputError, nearest
-from pth2map.networks.catalogue import KEPT_IOU, KEPT_ROWS, NETWORKS
+from pth2map.networks.catalogue import NETWORKS
+from pth2map.networks.kept_rows import KEPT_IOU, KEPT_ROWS
 from pth2map.recipes.catalogue import RECIPES
+from pth2map.recipes.retinaface_settings import RetinaFaceSettings
 from pth2map.recipes.retinamask_settings import RetinaMaskDecode
 from pth2map.recipes.settings import Size
 
@@ -47,7 +54,8 @@ def load_config(values: Mapping[str, Any], workflow_root: Path) -> Config:
     except ValidationError as error:
         raise _refuse(_sentences(error)) from None
     config = _with_paths(config, workflow_root)
-    problems = [*_check_files(config), *_check_datasets(config), *_check_names(config), *_check_models(config)]
+    checks = (_check_files, _check_datasets, _check_names, _check_engines, _check_models)
+    problems = [problem for check in checks for problem in check(config)]
     if problems:
         raise _refuse(problems)
     return config
@@ -110,6 +118,7 @@ _NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
 _PATTERNS = {
     f"^{NAME}$": "expected letters, digits and _, a letter first",
     f"^(?:{SIZE})$": "expected pixels, WxH or native",
+    f"^{CHIP}$": "expected a chip as npu-smi calls it, such as 310P3, without Ascend",
     f"^{FILE}$": "expected a relative path of plain names with / between them",
 }
 
@@ -135,7 +144,11 @@ def _sentence(detail: Any) -> tuple[str, str]:
     if kind == "literal_error":
         return f"{path}: found {found!r}", _nearest_literal(found, context["expected"])
     if kind == "union_tag_invalid":
-        return f"{path}.kind: found {context['tag']!r}", _nearest_literal(context["tag"], context["expected_tags"])
+        known = [tag for tag in re.findall(r"'([^']*)'", context["expected_tags"]) if tag != "other"]
+        own = ", or a kind of your own with rules: FILE" if path.startswith("engines.") else ""
+        return f"{path}.kind: found {context['tag']!r}", nearest(str(context["tag"]), known) + own
+    if kind == "union_tag_not_found" and not isinstance(found, dict):
+        return f"{path}: found {_shown(found)}", _EXPECTED["model_type"]
     if kind == "union_tag_not_found":
         return f"{path}.kind: missing", "it says which kind of block this is"
     expected = _EXPECTED.get(kind) or _PATTERNS.get(context.get("pattern", ""))
@@ -203,7 +216,17 @@ def _with_paths(config: Config, workflow_root: Path) -> Config:
         own = model.weights if isinstance(model.weights, OwnWeights) else None
         weights = OwnWeights(path=placed(own.path)) if own else model.weights
         models[name] = model.model_copy(update={"weights": weights})
-    return config.model_copy(update={"datasets": datasets, "models": models})
+    engines = {name: _engine_with_paths(engine, placed) for name, engine in config.engines.items()}
+    return config.model_copy(update={"datasets": datasets, "engines": engines, "models": models})
+
+
+def _engine_with_paths(engine: Engine, placed: Callable[[str], str]) -> Engine:
+    if isinstance(engine, OtherEngine):
+        return engine.model_copy(update={"rules": placed(engine.rules)})
+    if isinstance(engine, VendorEngine) and engine.setup is not None:
+        scripts = [engine.setup] if isinstance(engine.setup, str) else engine.setup
+        return engine.model_copy(update={"setup": [placed(script) for script in scripts]})
+    return engine
 
 
 def _check_files(config: Config) -> list[str]:
@@ -278,6 +301,14 @@ def _check_datasets(config: Config) -> list[str]:
     return problems
 
 
+def _check_engines(config: Config) -> list[str]:
+    return [
+        f"engines.{name}.rules: {_no_file(engine.rules)}"
+        for name, engine in config.engines.items()
+        if isinstance(engine, OtherEngine) and not Path(engine.rules).is_file()
+    ]
+
+
 def _no_file(path: str) -> str:
     return f"{path} is a folder; expected a file" if Path(path).is_dir() else f"no such file: {path}"
 
@@ -318,7 +349,7 @@ def _check_models(config: Config) -> list[str]:
             if n > 1
         ]
         problems += [f"{key}.{problem}" for problem in (*_check_points(model, config), *_check_sizes(model))]
-        problems += [f"{key}.{problem}" for problem in _check_graphs(model, config)]
+        problems += [f"{key}.{problem}" for problem in (*_check_graphs(model, config), *_check_aipp(model))]
     return problems
 
 
@@ -344,6 +375,8 @@ def _check_evaluator(model: Model, config: Config) -> list[str]:
         )
     if kind == "coco" and "iou_thresholds" in model.scoring.model_fields_set:
         problems.append("scoring.iou_thresholds: COCO has thresholds of its own; leave this key out")
+    if kind != "coco" and "segm_area" in model.scoring.model_fields_set:
+        problems.append(f"scoring.segm_area: there are no masks on a dataset of kind {kind}; leave this key out")
     return problems
 
 
@@ -363,6 +396,9 @@ def _check_graphs(model: Model, config: Config) -> list[str]:
         for name in model.export.parity.max_abs_of
         if name not in network.outputs
     ]
+    least, most = network.opsets
+    if not least <= model.export.opset <= most:
+        problems.append(f"export.opset: found {model.export.opset}; network {model.network} needs {least} to {most}")
     if network.rows == "open":
         problems += _check_kept_rows(model, config)
     if network.rows:
@@ -383,7 +419,8 @@ def _check_kept_rows(model: Model, config: Config) -> list[str]:
             f"nms_threshold {KEPT_IOU:g} and keep up to {KEPT_ROWS}, or network retinamask"
         )
     problems += [
-        f"engines[{number}]: {engine} has route: files, whose length would follow the picture; expected route: stream"
+        f"engines[{number}]: {engine} works over files, whose length would follow the picture; leave it out, or give "
+        "it route: stream"
         for number, engine in enumerate(model.engines)
         if engine in config.engines and config.engines[engine].route == "files"
     ]
@@ -401,35 +438,61 @@ def _check_patterns(weights: FormulaWeights) -> list[str]:
 
 
 def _check_points(model: Model, config: Config) -> list[str]:
-    points = model.variants.points()
-    problems = [f"variants: {point} comes {n} times" for point, n in Counter(points).items() if n > 1]
-    for engine in model.engines:
-        offered = config.engines[engine].precisions if engine in config.engines else ()
-        for precision in model.variants.precisions:
-            if engine in config.engines and precision not in offered:
-                problems.append(
-                    f"variants.precisions: {precision} is not offered by engine {engine}; {nearest('', offered)}"
-                )
+    known = {engine: config.engines[engine] for engine in model.engines if engine in config.engines}
+    offered = {engine: model.variants.of(entry) for engine, entry in known.items()}
+    problems = [problem for engine, entry in known.items() for problem in _check_engine(model, engine, entry)]
+    problems += [
+        f"variants: {variant} comes {n} times"
+        for variant, n in Counter(next(iter(offered.values()), ())).items()
+        if n > 1
+    ]
+    problems += [
+        f"variants.precisions: {precision} is offered by none of the engines {', '.join(known)}"
+        for precision in model.variants.precisions or ()
+        if known and not any(precision in entry.precisions for entry in known.values())
+    ]
     if model.headline is None:
-        offered_points = len(points) * len(model.engines)
-        if offered_points > 1:
-            problems.append(
-                f"headline: missing; the block offers {offered_points} points, name one by engine and variant"
-            )
+        count = sum(map(len, offered.values()))
+        if count > 1:
+            problems.append(f"headline: missing; the block offers {count} points, name one by engine and variant")
         return problems
-    if model.headline.engine not in model.engines:
-        problems.append(
-            f"headline.engine: found {model.headline.engine!r}; {nearest(model.headline.engine, model.engines)}"
-        )
-    if model.headline.variant not in points:
-        problems.append(
-            f"headline.variant: found {model.headline.variant!r}; {nearest(model.headline.variant, points)}"
-        )
+    engine, variant = model.headline.engine, model.headline.variant
+    if engine not in model.engines:
+        problems.append(f"headline.engine: found {engine!r}; {nearest(engine, model.engines)}")
+    elif engine in offered and variant not in offered[engine]:
+        problems.append(f"headline.variant: found {variant!r}; {nearest(variant, offered[engine])}")
     return problems
 
 
-def _of_one_image(model: Model) -> bool:
-    return RECIPES[model.recipe.kind].one_image
+def _check_engine(model: Model, name: str, engine: Engine) -> list[str]:
+    """What an engine cannot do of what a block asks."""
+    problems = []
+    if not model.variants.of(engine):
+        asked = ", ".join(model.variants.precisions or ())
+        problems.append(f"variants.precisions: engine {name} offers none of {asked}; {nearest('', engine.precisions)}")
+    if engine.fixed_size and "native" in model.variants.sizes:
+        problems.append(f"variants.sizes: engine {name} compiles for one size; native is none")
+    if engine.largest_batch and max(model.variants.batches) > engine.largest_batch:
+        problems.append(
+            f"variants.batches: engine {name} takes {engine.largest_batch} image a run; expected [1], or a block of "
+            "its own for it"
+        )
+    recipe = model.recipe
+    if isinstance(engine, VendorEngine) and not recipe.output_numbers:
+        problems.append(f"engines: {name} writes raw output files, which recipe {recipe.kind} does not read")
+    if isinstance(engine, TorchAieEngine) and recipe.input_ending != "npy":
+        problems.append(f"engines: {name} reads .npy files, recipe {recipe.kind} writes .{recipe.input_ending}")
+    return problems
+
+
+def _check_aipp(model: Model) -> list[str]:
+    """Whether the card can be left to subtract the mean."""
+    if not model.compile.ascend.aipp:
+        return []
+    if not isinstance(model.recipe, RetinaFaceSettings):
+        return [f"compile.ascend.aipp: recipe {model.recipe.kind} has no tensor files of raw pixels; expected false"]
+    refusal = model.recipe.preprocess.raw_refusal()
+    return [f"compile.ascend.aipp: {refusal}"] if refusal else []
 
 
 MOST_PIXELS = 1 << 26
@@ -451,6 +514,6 @@ def _check_sizes(model: Model) -> list[str]:
             problems.append("export.dynamic: size native needs height and width to be dynamic")
         if max(model.variants.batches) > 1:
             problems.append("variants.batches: images of different sizes (native) cannot share a batch; expected 1")
-    elif max(model.variants.batches) > 1 and "batch" not in model.export.dynamic and not _of_one_image(model):
+    elif max(model.variants.batches) > 1 and "batch" not in model.export.dynamic and not model.recipe.one_image:
         problems.append("export.dynamic: batches above 1 need batch to be dynamic")
     return problems

@@ -18,7 +18,10 @@ from pth2map.config.schema import (
     Engine,
     FormulaWeights,
     Model,
+    OtherEngine,
     OwnWeights,
+    TorchAieEngine,
+    VendorEngine,
     parse_variant,
 )
 from pth2map.files.declaration import Declaration, FolderDeclaration, Manual
@@ -26,6 +29,7 @@ from pth2map.files.errors import InputError, nearest
 from pth2map.files.fetch import check_obtainable, find_in_mirror
 from pth2map.files.hashing import hash_file
 from pth2map.files.records import Status, drop_unless_true, status
+from pth2map.networks.catalogue import NETWORKS
 
 RECORDS = Path("scratch/fetched")
 """Of declared files and folders that were found right: outputs of the fetch rules."""
@@ -57,6 +61,10 @@ class Point:
         return parse_variant(self.variant)[0]
 
     @property
+    def precision(self) -> str:
+        return parse_variant(self.variant)[1]
+
+    @property
     def batch(self) -> int:
         return parse_variant(self.variant)[2]
 
@@ -81,15 +89,24 @@ class Points:
         block = self.model(model)
         if engine not in block.engines:
             raise InputError(f"model {model} is not offered on engine {engine!r}; {nearest(engine, block.engines)}")
-        offered = block.variants.points()
+        offered = block.variants.of(self.engine(engine))
         if variant not in offered:
-            raise InputError(f"model {model} has no variant {variant!r}; {nearest(variant, offered)}")
+            raise InputError(f"model {model} has no variant {variant!r} on {engine}; {nearest(variant, offered)}")
         return Point(model, engine, variant)
 
     def points(self, model: str) -> list[Point]:
-        """Every point that a block offers."""
+        """Every point that a block offers on the engines that are set up."""
         block = self.model(model)
-        return [Point(model, engine, variant) for engine in block.engines for variant in block.variants.points()]
+        return [
+            Point(model, engine, variant)
+            for engine in block.engines
+            if self.engine(engine).set_up
+            for variant in block.variants.of(self.engine(engine))
+        ]
+
+    def left_out(self, model: str) -> list[str]:
+        """Engines of a block that are not set up: the points on them are targets, but of no table."""
+        return [engine for engine in self.model(model).engines if not self.engine(engine).set_up]
 
     def fixed_sizes(self, model: str) -> list[str]:
         """The sizes that a block offers, without ``native``, which is none of its own."""
@@ -102,8 +119,34 @@ class Points:
         return self.points(model)[0]
 
     def graph_path(self, point: Point) -> str:
-        """The exported graph that the engine of a point runs."""
-        return _graph_path(point.model, point.size, self.engine(point.engine).graph)
+        """The graph that the engine of a point runs or compiles, as it was checked against PyTorch."""
+        engine = self.engine(point.engine)
+        if isinstance(engine, TorchAieEngine) and engine.trace == "vendor":
+            return f"results/{point.model}/{point.engine}/{point.variant}/model.ts"
+        return _graph_path(point.model, point.size, engine.graph)
+
+    def compiled_graph(self, point: Point) -> str:
+        """The graph that ``atc`` gets: the checked one, or with its RoIs cast for it."""
+        path = Path(self.graph_path(point))
+        cast = NETWORKS[self.model(point.model).network].rois
+        return path.with_name(f"{path.stem}_cast{path.suffix}").as_posix() if cast else path.as_posix()
+
+    def takes_raw_pixels(self, point: Point) -> bool:
+        """Whether the device of a point subtracts the mean, so that its tensor files hold raw pixels."""
+        return self.engine(point.engine).kind == "ascend" and self.model(point.model).compile.ascend.aipp
+
+    def traced_by_vendor(self) -> list[str]:
+        """Names of the engines whose networks are traced in the vendor's interpreter."""
+        return [n for n, e in self.config.engines.items() if isinstance(e, TorchAieEngine) and e.trace == "vendor"]
+
+    def rules_files(self) -> list[str]:
+        """Rules of engines of the user's own, each file once."""
+        return list(dict.fromkeys(e.rules for e in self.config.engines.values() if isinstance(e, OtherEngine)))
+
+    def vendor_engine(self, name: str) -> VendorEngine:
+        engine = self.engine(name)
+        assert isinstance(engine, VendorEngine)
+        return engine
 
     def headline_graphs(self, model: str) -> dict[str, str]:
         """The graphs of a block at its headline's size, by format: one for each that its engines run."""
@@ -245,8 +288,9 @@ class Points:
             "export": block.export.model_dump(mode="json"),
             "scoring": block.scoring.model_dump(mode="json"),
             "weights": _origin(block),
-            "engine": engine.model_dump(mode="json", exclude={"route"}),
-            "precision": parse_variant(point.variant)[1],
+            "compile": block.compile.model_dump(mode="json").get(engine.kind),
+            "engine": engine.model_dump(mode="json", exclude=set(engine.no_figure)),
+            "precision": point.precision,
             "batch": point.batch,
             "rehearsal": engine.rehearsal,
             "variant": point.variant,
@@ -265,9 +309,9 @@ class Points:
         """Names of the engines of a route, and of a kind if one is given."""
         return [n for n, e in self.config.engines.items() if e.route == route and kind in (None, e.kind)]
 
-    def engines_of_kind(self, kind: str) -> list[str]:
-        """Names of the engines of a kind, whatever their route."""
-        return [name for name, engine in self.config.engines.items() if engine.kind == kind]
+    def engines_of_kind(self, *kinds: str) -> list[str]:
+        """Names of the engines of some kinds, whatever their route."""
+        return [name for name, engine in self.config.engines.items() if engine.kind in kinds]
 
     @cached_property
     def patterns(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from pth2map.config.schema import FILE, NAME, SIZE, Config
+from pth2map.config.schema import CHIP, FILE, NAME, SIZE, Config
 
 SCHEMA_FILE = "config/schema.json"
 PAGE_FILE = "docs/configuration.md"
@@ -18,7 +18,7 @@ those that begin with `data/` below the working directory alone, where declared 
 Before any job the whole config is checked: an unknown key, a wrong type, a missing file or a name that does not exist
 ends the run with the key path, what was found and what is allowed.
 """
-_PATTERNS = {f"^{NAME}$": "name", f"^(?:{SIZE})$": "`WxH` or `native`", f"^{FILE}$": "path"}
+_PATTERNS = {f"^{NAME}$": "name", f"^(?:{SIZE})$": "`WxH` or `native`", f"^{FILE}$": "path", f"^{CHIP}$": "chip"}
 
 
 def json_schema() -> str:

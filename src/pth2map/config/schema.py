@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from pth2map.recipes.catalogue import RecipeSettings
 from pth2map.recipes.settings import Section
@@ -18,6 +18,7 @@ DATA = Path("data")
 NAME = r"[A-Za-z][A-Za-z0-9_]*"
 FILE = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*"
 SIZE = r"native|[1-9]\d*(?:x[1-9]\d*)?"
+CHIP = r"\d[A-Za-z0-9_-]*"
 VARIANT = rf"(?:{SIZE})-[a-z]+\d+-b[1-9]\d*"
 
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
@@ -138,12 +139,26 @@ class CocoDataset(Section):
 Dataset = Annotated[WiderFaceDataset | CocoDataset, Field(discriminator="kind")]
 
 
-class OnnxRuntimeEngine(Section):
-    """ONNX Runtime in a process of the workflow."""
+class OwnProcessEngine(Section):
+    """What engines in a process of the workflow have in common.
+
+    Of every engine: the ``precisions`` it can be asked for, its own choice first, the format of the ``graph`` it starts
+    from, its ``route``, the ``largest_batch`` it takes (None: any), whether it wants a ``fixed_size``, whether it is
+    ``set_up`` as far as the config tells, and the keys on which no figure depends (``no_figure``).
+    """
 
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
-    graph: ClassVar[str] = "onnx"
     rehearsal: ClassVar[bool] = False
+    largest_batch: ClassVar[int | None] = None
+    fixed_size: ClassVar[bool] = False
+    set_up: ClassVar[bool] = True
+    no_figure: ClassVar[frozenset[str]] = frozenset({"route"})
+
+
+class OnnxRuntimeEngine(OwnProcessEngine):
+    """ONNX Runtime in a process of the workflow."""
+
+    graph: ClassVar[str] = "onnx"
 
     kind: Literal["onnxruntime"] = Field(description="rules of `workflow/rules/engines/onnxruntime.smk`")
     route: Literal["stream", "files"] = Field(
@@ -157,12 +172,10 @@ class OnnxRuntimeEngine(Section):
     )
 
 
-class TorchScriptEngine(Section):
+class TorchScriptEngine(OwnProcessEngine):
     """TorchScript (`torch.jit`) on the CPU in a process of the workflow."""
 
-    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     graph: ClassVar[str] = "torchscript"
-    rehearsal: ClassVar[bool] = False
 
     kind: Literal["torchscript"] = Field(description="rules of `workflow/rules/engines/torchscript.smk`")
     route: Literal["stream", "files"] = Field(default="stream", description="as of `onnxruntime`")
@@ -173,7 +186,115 @@ class TorchScriptEngine(Section):
     )
 
 
-Engine = Annotated[OnnxRuntimeEngine | TorchScriptEngine, Field(discriminator="kind")]
+class VendorEngine(Section):
+    """What engines have in common that run a vendor's commands, over tensor files."""
+
+    fixed_size: ClassVar[bool] = True
+    route: ClassVar[str] = "files"
+    no_figure: ClassVar[frozenset[str]] = frozenset({"setup", "python", "device", "loops"})
+
+    setup: str | list[str] | None = Field(
+        default=None,
+        description="the vendor's `set_env.sh` to source before its commands, or a list of such scripts; `[]`: the "
+        "environment has been set up already. `all.tsv` takes the engine along once this is not null",
+    )
+    python: Annotated[str, Field(min_length=1)] = Field(
+        default="python3", description="the vendor's interpreter, in which its modules can be imported"
+    )
+    device: Annotated[int, Field(ge=0)] = Field(default=0, description="number of the card")
+    rehearsal: bool = Field(
+        default=False,
+        description="whether the setup puts the rehearsal's stand-ins in the place of the vendor's commands; checked "
+        "against what is found, and stamped in every result",
+    )
+
+    @property
+    def set_up(self) -> bool:
+        """Whether the config says where the vendor's software is."""
+        return self.setup is not None
+
+
+class AscendEngine(VendorEngine):
+    """Huawei Ascend by CANN: `atc` compiles the ONNX graph, `ais_bench` runs it."""
+
+    precisions: ClassVar[tuple[str, ...]] = ("fp16", "fp32")
+    graph: ClassVar[str] = "onnx"
+    largest_batch: ClassVar[int | None] = None
+
+    kind: Literal["ascend"] = Field(description="rules of `workflow/rules/engines/ascend.smk`")
+    chip: Annotated[str, Field(pattern=rf"^{CHIP}$")] | None = Field(
+        default=None,
+        description="the chip as `npu-smi` calls it, such as `310P3`; null: `npu-smi` is asked. Given, it lets "
+        "`snakemake -n -p` print whole commands and a machine without a card compile",
+    )
+    loops: PositiveInt = Field(default=100, description="runs that are timed for `perf.json`")
+
+
+class TorchAieEngine(VendorEngine):
+    """Huawei Ascend by `torch_aie`, which compiles a traced network in its own process."""
+
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16")
+    graph: ClassVar[str] = "torchscript"
+    largest_batch: ClassVar[int | None] = 1
+
+    kind: Literal["torch_aie"] = Field(description="rules of `workflow/rules/engines/torch_aie.smk`")
+    trace: Literal["here", "vendor"] = Field(
+        default="here",
+        description="where the network is traced; vendor: in the vendor's interpreter, for a torch that is too old to "
+        "load the trace of this one",
+    )
+    set_device: Literal["torch_npu", "torch_aie"] = Field(
+        default="torch_npu",
+        description="the module that chooses the card: `torch_npu.npu.set_device` as on the page, or "
+        "`torch_aie.set_device` of later versions",
+    )
+
+
+class OtherEngine(Section):
+    """An engine of your own: its rules are in a file of yours, which docs/adding-an-engine.md describes."""
+
+    fixed_size: ClassVar[bool] = True
+    route: ClassVar[str] = "files"
+    no_figure: ClassVar[frozenset[str]] = frozenset({"rules"})
+    largest_batch: ClassVar[int | None] = None
+    set_up: ClassVar[bool] = True
+
+    kind: Name = Field(description="a name of your own for this kind of engine")
+    rules: str = Field(description="the rules file (`.smk`) that makes its outputs")
+    graph: Literal["onnx", "torchscript"] = Field(default="onnx", description="the graph it starts from")
+    precisions: Annotated[list[Literal["fp32", "fp16"]], Field(min_length=1)] = Field(
+        default=["fp32"], description="what it can be asked to compute in"
+    )
+    rehearsal: bool = Field(default=False, description="whether it only stands in for the real thing; stamped")
+    options: dict[Name, str | int | float | bool | None] = Field(
+        default_factory=dict, description="whatever its rules want to know"
+    )
+
+
+BUILT_IN = {
+    "onnxruntime": OnnxRuntimeEngine,
+    "torchscript": TorchScriptEngine,
+    "ascend": AscendEngine,
+    "torch_aie": TorchAieEngine,
+}
+"""Kinds of engine that this project has rules for."""
+
+
+def _kind_of_engine(value: object) -> object:
+    """Which branch of :data:`Engine` a block is; one that names a rules file is of another kind."""
+    fields = value if isinstance(value, dict) else vars(value) if isinstance(value, Section) else {}
+    kind = fields.get("kind")
+    return "other" if "rules" in fields and kind not in BUILT_IN else kind
+
+
+Engine = Annotated[
+    Annotated[OnnxRuntimeEngine, Tag("onnxruntime")]
+    | Annotated[TorchScriptEngine, Tag("torchscript")]
+    | Annotated[AscendEngine, Tag("ascend")]
+    | Annotated[TorchAieEngine, Tag("torch_aie")]
+    | Annotated[OtherEngine, Tag("other")],
+    Discriminator(_kind_of_engine),
+]
 
 
 class OwnWeights(Section):
@@ -232,13 +353,34 @@ class Variants(Section):
     sizes: Annotated[
         list[Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=rf"^(?:{SIZE})$")]], Field(min_length=1)
     ] = Field(description="pixels of a square, `WxH`, or `native` for the size of each image")
-    precisions: Annotated[list[Literal["fp32"]], Field(min_length=1)] = Field(
-        default=["fp32"], description="what the engine computes in"
+    precisions: Annotated[list[Literal["fp32", "fp16"]], Field(min_length=1)] | None = Field(
+        default=None,
+        description="what the engine is asked to compute in, as far as it can; null: what each does unless told "
+        "otherwise (`ascend` fp16, all others fp32)",
     )
     batches: Annotated[list[PositiveInt], Field(min_length=1)] = Field(default=[1], description="images a run")
 
-    def points(self) -> list[str]:
-        return [f"{s}-{p}-b{b}" for s in self.sizes for p in self.precisions for b in self.batches]
+    def of(self, engine: Engine) -> list[str]:
+        """Those that an engine can compute, such as ``640-fp32-b1``."""
+        asked = self.precisions or engine.precisions[:1]
+        precisions = [precision for precision in asked if precision in engine.precisions]
+        return [f"{s}-{p}-b{b}" for s in self.sizes for p in precisions for b in self.batches]
+
+
+class AscendCompile(Section):
+    """What `atc` is told of a network beside its graph, its shape and its precision."""
+
+    aipp: bool = Field(
+        default=False,
+        description="leave the mean to the card's preprocessing unit (AIPP): tensor files hold raw pixels, uint8 HWC, "
+        "a quarter of the bytes; of recipe `retinaface`",
+    )
+
+
+class Compile(Section):
+    """What vendors' compilers are told, by kind of engine."""
+
+    ascend: AscendCompile = Field(default_factory=AscendCompile)
 
 
 class Scoring(Section):
@@ -279,6 +421,7 @@ class Model(Section):
     dataset: Name = Field(description="an entry of `datasets`")
     recipe: RecipeSettings
     export: Export = Field(default_factory=Export)
+    compile: Compile = Field(default_factory=Compile)
     scoring: Scoring = Field(default_factory=Scoring)
     engines: Annotated[list[Name], Field(min_length=1)] = Field(description="entries of `engines` it is offered on")
     variants: Variants

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from pth2map.config.points import GRAPHS, Point, Points
-from pth2map.config.schema import CocoDataset
+from pth2map.config.schema import AscendEngine, CocoDataset, OtherEngine, TorchAieEngine
 from pth2map.engines.catalogue import KINDS
 from pth2map.files.code import code_hash
 from pth2map.files.hashing import folder_state, hash_file, hash_json
 from pth2map.networks.catalogue import NETWORKS
 from pth2map.recipes.catalogue import RECIPES
+
+TORCH_AIE, TRACE = "../vendor/torch_aie_infer", "../vendor/trace_network"
+"""Commands that run in a vendor's interpreter."""
 
 
 class States:
@@ -51,7 +54,8 @@ class States:
         block = self.points.model(model)
         options = block.export.model_dump(mode="json", exclude={"parity"}) if graph == "onnx" else None
         network = NETWORKS[block.network]
-        facts = [block.network, network.outputs, self.points.weights_content(model), size, graph, options]
+        described = [block.network, network.outputs, network.rows]
+        facts = [*described, self.points.weights_content(model), size, graph, options]
         return self._state("export_graph", facts, [network.module], self._weights(model))
 
     @cache  # noqa: B019
@@ -86,14 +90,56 @@ class States:
         block = self.points.model(point.model)
         recipe = RECIPES[block.recipe.kind]
         picked = [recipe.preprocess, recipe.files]
-        return self._state("prepare", [self._preprocess(point.model), point.size], picked, [self.index(block.dataset)])
+        facts = [self._preprocess(point.model), point.size, self.points.takes_raw_pixels(point)]
+        return self._state("prepare", facts, picked, [self.index(block.dataset)])
 
     @cache  # noqa: B019
     def infer(self, point: Point) -> str:
         recipe = RECIPES[self.points.model(point.model).recipe.kind]
-        picked = [recipe.preprocess, recipe.decode, recipe.files, self._runtime(point)]
+        picked = [recipe.preprocess, recipe.decode, recipe.files]
         facts = [self.points.recipe_before_decode(point.model), *self._session(point)]
-        return self._state("infer_files", facts, picked, [self.prepare(point), self._check(point)])
+        engine = self.points.engine(point.engine)
+        if engine.kind in KINDS:
+            before = [self.prepare(point), self._check(point)]
+            return self._state("infer_files", facts, [*picked, self._runtime(point)], before)
+        if isinstance(engine, AscendEngine):
+            return self._state("accept_ais_bench", facts, picked, [self.prepare(point), self.compile(point)])
+        if isinstance(engine, TorchAieEngine):
+            before = [self._state(TORCH_AIE), self.prepare(point), self.compile(point)]
+            return self._state("accept_torch_aie", facts, picked, before)
+        assert isinstance(engine, OtherEngine)
+        facts.append(hash_file(Path(engine.rules)))
+        return self._state("decode", facts, picked, [self.prepare(point), self._check(point)])
+
+    @cache  # noqa: B019
+    def compile(self, point: Point) -> str:
+        """Of what a vendor's engine runs: atc's model, or the trace that ``torch_aie`` compiles by itself."""
+        block, engine = self.points.model(point.model), self.points.engine(point.engine)
+        if isinstance(engine, AscendEngine):
+            cast = NETWORKS[block.network].rois
+            before = [self.cast(point.model, point.size) if cast else self._check(point)]
+            aipp = self._preprocess(point.model) if block.compile.ascend.aipp else None
+            return self._state("accept_atc", [aipp, *self._session(point)], before=before)
+        return self.trace_check(point) if self._is_traced_by_vendor(point) else self._check(point)
+
+    @cache  # noqa: B019
+    def trace(self, point: Point) -> str:
+        """Of a trace made in the vendor's interpreter."""
+        network = NETWORKS[self.points.model(point.model).network]
+        facts = [self.points.weights_content(point.model), *self._session(point)]
+        return self._state(TRACE, facts, [network.module], self._weights(point.model))
+
+    @cache  # noqa: B019
+    def trace_check(self, point: Point) -> str:
+        block = self.points.model(point.model)
+        picked = [RECIPES[block.recipe.kind].preprocess, KINDS["torchscript"]]
+        facts = [block.export.parity.model_dump(mode="json", exclude={"images"})]
+        before = [self.reference(point.model, point.size), self.trace(point)]
+        return self._state("check_export", facts, picked, before)
+
+    @cache  # noqa: B019
+    def probe(self, engine: str) -> str:
+        return self._state("probe_engine", [engine, self.points.engine(engine).model_dump(mode="json")])
 
     @cache  # noqa: B019
     def detect(self, point: Point) -> str:
@@ -151,6 +197,14 @@ class States:
     def bench(self, point: Point) -> str:
         recipe = RECIPES[self.points.model(point.model).recipe.kind]
         facts = [self._preprocess(point.model), *self._session(point)]
+        engine = self.points.engine(point.engine)
+        if isinstance(engine, AscendEngine):
+            return self._state("bench_ais_bench", [*facts, engine.loops], before=[self.compile(point)])
+        if isinstance(engine, TorchAieEngine):
+            picked = [recipe.preprocess, recipe.files]
+            return self._state("bench_torch_aie", facts, picked, [self._state(TORCH_AIE), self.compile(point)])
+        if isinstance(engine, OtherEngine):
+            return self._state("bench", [*facts, hash_file(Path(engine.rules))], before=[self._check(point)])
         return self._state("bench", facts, [recipe.preprocess, self._runtime(point)], [self._check(point)])
 
     def code(self, point: Point) -> str:
@@ -174,7 +228,10 @@ class States:
 
     def _session(self, point: Point) -> list[Any]:
         engine = self.points.engine(point.engine)
-        return [engine.model_dump(mode="json", exclude={"route"}), point.variant]
+        return [engine.model_dump(mode="json", exclude={"route", "device", "loops"}), point.variant]
+
+    def _is_traced_by_vendor(self, point: Point) -> bool:
+        return point.engine in self.points.traced_by_vendor()
 
     def _runtime(self, point: Point) -> str:
         return KINDS[self.points.engine(point.engine).kind]

@@ -19,7 +19,7 @@ from pth2map.geometry.letterbox import Letterbox
 from pth2map.recipes.card_form import OUTPUTS
 from pth2map.recipes.letterbox_decode import Decode
 from pth2map.recipes.letterbox_preprocess import Preprocess
-from pth2map.recipes.tensor_files import names_by_stem, stem_of
+from pth2map.recipes.tensor_files import names_by_stem, whole_stem_of
 
 DATALIST = "datalist.txt"
 
@@ -33,6 +33,8 @@ class Files:
 
     preprocess: Preprocess
     decode: Decode
+
+    stem = staticmethod(whole_stem_of)
 
     def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
         write_card_input(folder, name, image)
@@ -64,7 +66,7 @@ class Files:
 
 def input_file(folder: Path, name: str) -> Path:
     """Where the input of image ``name`` (``event/stem``) lies."""
-    return folder / f"{stem_of(name)}.npz"
+    return folder / f"{whole_stem_of(name)}.npz"
 
 
 def output_file(folder: Path, line: int) -> Path:
@@ -102,7 +104,7 @@ def write_datalist(path: Path, folder: Path, names: Sequence[str]) -> None:
 
     Links in the path are kept as they are. Raises ``InputError`` when two images share a stem.
     """
-    names_by_stem(names)
+    names_by_stem(names, whole_stem_of)
     lines = [str(input_file(folder.absolute(), name)) for name in names]
     if any(len(line.splitlines()) > 1 for line in lines):
         raise InputError(f"{path}: a path in it holds a line end; move the inputs to another folder")
@@ -114,7 +116,7 @@ def read_datalist(path: Path, names: Sequence[str]) -> dict[str, int]:
 
     Raises ``InputError`` when it does not list exactly these images once each.
     """
-    name_of = names_by_stem(names)
+    name_of = names_by_stem(names, whole_stem_of)
     stems = _listed_stems(path)
     unknown = [stem for stem in stems if stem not in name_of]
     missing = [name_of[stem] for stem in name_of.keys() - set(stems)]

@@ -29,8 +29,6 @@ class Entry:
     files: str
     dataset: str = "widerface"
     """Kind of dataset whose evaluator takes what it finds."""
-    one_image: bool = False
-    """Whether outputs are of one image, without a batch axis."""
 
 
 RETINAFACE_OUTPUTS = ("loc", "conf", "landms")
@@ -61,7 +59,6 @@ RECIPES: Mapping[str, Entry] = MappingProxyType(
             "pth2map.recipes.retinamask_decode",
             "pth2map.recipes.retinamask_files",
             dataset="coco",
-            one_image=True,
         ),
     }
 )

@@ -13,9 +13,10 @@ import numpy as np
 from pth2map.geometry.affine import AffinePlacement
 from pth2map.recipes.centerface_decode import Decode
 from pth2map.recipes.centerface_preprocess import Preprocess
-from pth2map.recipes.tensor_files import read_raw, read_raw_outputs, stem_of, write_raw_outputs
+from pth2map.recipes.centerface_settings import CenterFaceSettings
+from pth2map.recipes.tensor_files import raw_output_bytes, read_raw, read_raw_outputs, stem_of, write_raw_outputs
 
-NUMBERS = (0, 1, 2, 3)
+NUMBERS = CenterFaceSettings.output_numbers
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Files:
 
     preprocess: Preprocess
     decode: Decode
+
+    stem = staticmethod(stem_of)
 
     def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,6 +45,9 @@ class Files:
 
     def write_outputs(self, folder: Path, place: int, name: str, outputs: Sequence[np.ndarray]) -> None:
         write_raw_outputs(folder, name, NUMBERS, outputs)
+
+    def output_bytes(self, placement: AffinePlacement) -> dict[int, int]:
+        return raw_output_bytes(NUMBERS, self.decode.output_shapes(placement))
 
     def read_outputs(
         self, folder: Path, inputs: Path, places: Mapping[str, AffinePlacement]

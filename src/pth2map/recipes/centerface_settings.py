@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pth2map.recipes.settings import Fraction, Positive, Section, Size
+from pth2map.recipes.settings import Fraction, Positive, RecipeSection, Section, Size
 
 INPUT_MULTIPLE = 32
 """Width and height of the input are multiples of this: the network halves them five times and doubles them again."""
@@ -50,11 +50,12 @@ class CenterFaceDecode(Section):
     )
 
 
-class CenterFaceSettings(Section):
+class CenterFaceSettings(RecipeSection):
     """CenterFace: centred letterbox, normalised BGR, peaks of a heat map, boxes to a tenth of a pixel in the text."""
 
     kind: Literal["centerface"] = Field(description="the family of preprocessing and decode")
     preprocess: CenterFacePreprocess = Field(default_factory=CenterFacePreprocess)
     decode: CenterFaceDecode = Field(default_factory=CenterFaceDecode)
 
+    output_numbers: ClassVar[tuple[int, ...]] = (0, 1, 2, 3)
     decodes_on_device: ClassVar[bool] = False

@@ -1,10 +1,10 @@
 """What a config may ask of RetinaFace in a letterbox, the recipe of the Vastai page. No arithmetic here."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pth2map.recipes.settings import Fraction, Section, Size
+from pth2map.recipes.settings import Fraction, RecipeSection, Section, Size
 
 Form = Literal["host", "card"]
 """Who decodes: the host in float32, or the compiled graph on the card in float16."""
@@ -63,12 +63,14 @@ class LetterboxDecode(Section):
     )
 
 
-class LetterboxSettings(Section):
+class LetterboxSettings(RecipeSection):
     """RetinaFace in a centred letterbox: BGR minus mean, priors and NMS in pixels of the input."""
 
     kind: Literal["retinaface_letterbox"] = Field(description="the family of preprocessing and decode")
     preprocess: LetterboxPreprocess = Field(default_factory=LetterboxPreprocess)
     decode: LetterboxDecode = Field(default_factory=LetterboxDecode)
+
+    input_ending: ClassVar[str] = "npz"
 
     @property
     def decodes_on_device(self) -> bool:

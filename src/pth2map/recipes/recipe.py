@@ -55,11 +55,21 @@ class WritesTexts(Protocol):
     def text(self, name: str, boxes: np.ndarray, scores: np.ndarray) -> str: ...
 
 
+class RawOutputs(Protocol):
+    """Tensor files whose outputs are raw arrays, ``<stem>_<number>.bin``."""
+
+    def output_bytes(self, placement: Any) -> dict[int, int]:
+        """Bytes of each output file of an image that lies at ``placement``, by its number."""
+
+
 class TensorFiles(Protocol):
     """What lies between the stages of a route over files, as the vendor's tools of this recipe read and write it.
 
     ``name`` is ``event/stem``. Every method raises ``InputError`` for files that are not there or not as expected.
     """
+
+    def stem(self, name: str) -> str:
+        """What the files of an image are called by."""
 
     def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
         """Write the input of an image ``(h, w, 3)`` uint8 BGR, and what else the decode will need of it."""
@@ -109,8 +119,12 @@ class Recipe:
 
     def of_each_image(self, outputs: Sequence[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
         """The outputs of a run, image by image, without the batch axis that most networks have."""
-        return iter([outputs] if RECIPES[self.settings.kind].one_image else zip(*outputs, strict=True))
+        return iter([outputs] if self.settings.one_image else zip(*outputs, strict=True))
 
-    def files(self) -> TensorFiles:
+    def files(self, raw: bool = False) -> TensorFiles:
+        """With ``raw``, of raw pixels: raises ``InputError`` for a recipe that has no such files."""
+        if raw and not self.settings.raw_files:
+            raise InputError(f"recipe {self.settings.kind} has no tensor files of raw pixels")
         module = importlib.import_module(RECIPES[self.settings.kind].files)
-        return cast(TensorFiles, module.Files(self.preprocess(), self.decode()))
+        files = module.RawFiles if raw else module.Files
+        return cast(TensorFiles, files(self.preprocess(), self.decode()))

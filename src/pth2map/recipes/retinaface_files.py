@@ -2,12 +2,13 @@
 
 Inputs: ``prep/<stem>.npy``, ``(1, 3, H, W)`` float32 in C order, and ``prep_info/<event>/<stem>.bin``, the scale as
 four bytes float32. Outputs: raw float32 ``<stem>_0.bin`` landmarks, ``<stem>_1.bin`` scores, ``<stem>_2.bin`` boxes:
-the numbering of the published scripts.
+the numbering of the published scripts. The page's sibling for ``atc`` leaves the mean to the card
+and has raw pixels in ``prep/<stem>.bin``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -15,10 +16,10 @@ from pth2map.files.errors import InputError
 from pth2map.geometry.placement import Placement
 from pth2map.recipes.retinaface_decode import Decode
 from pth2map.recipes.retinaface_preprocess import Preprocess
-from pth2map.recipes.tensor_files import read_raw_outputs, stem_of, write_raw_outputs
+from pth2map.recipes.retinaface_settings import RetinaFaceSettings
+from pth2map.recipes.tensor_files import raw_output_bytes, read_raw, read_raw_outputs, stem_of, write_raw_outputs
 
-NUMBERS = (2, 1, 0)
-"""Of the outputs loc, conf, landms."""
+NUMBERS = RetinaFaceSettings.output_numbers
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,13 @@ class Files:
     preprocess: Preprocess
     decode: Decode
 
+    stem = staticmethod(stem_of)
+
     def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
         tensor, placement = self.preprocess(image)
-        path = PurePosixPath(name)
-        prep, info = folder / "prep", folder / "prep_info" / path.parent
-        prep.mkdir(parents=True, exist_ok=True)
-        info.mkdir(parents=True, exist_ok=True)
-        np.save(prep / f"{path.name}.npy", tensor[None], allow_pickle=False)
-        (info / f"{path.name}.bin").write_bytes(np.float32(placement.scale).tobytes())
+        (folder / "prep").mkdir(parents=True, exist_ok=True)
+        np.save(folder / "prep" / f"{stem_of(name)}.npy", tensor[None], allow_pickle=False)
+        _write_scale(folder, name, placement.scale)
 
     def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
         """Nothing: runners take the folder."""
@@ -58,6 +58,9 @@ class Files:
     def write_outputs(self, folder: Path, place: int, name: str, outputs: Sequence[np.ndarray]) -> None:
         write_raw_outputs(folder, name, NUMBERS, outputs)
 
+    def output_bytes(self, placement: Placement) -> dict[int, int]:
+        return raw_output_bytes(NUMBERS, self.decode.output_shapes(placement))
+
     def read_outputs(
         self, folder: Path, inputs: Path, places: Mapping[str, Placement]
     ) -> Iterator[tuple[Placement, list[np.ndarray]]]:
@@ -65,6 +68,29 @@ class Files:
         for name, placement in places.items():
             _check_scale(inputs, name, placement.scale)
             yield placement, read_raw_outputs(folder, name, NUMBERS, self.decode.output_shapes(placement))
+
+
+@dataclass(frozen=True)
+class RawFiles(Files):
+    """As :class:`Files` for a device that subtracts the mean: ``prep/<stem>.bin``, ``(1, H, W, 3)`` uint8 BGR."""
+
+    def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
+        pixels, placement = self.preprocess.raw(image)
+        (folder / "prep").mkdir(parents=True, exist_ok=True)
+        (folder / "prep" / f"{stem_of(name)}.bin").write_bytes(pixels.tobytes())
+        _write_scale(folder, name, placement.scale)
+
+    def read_input(self, folder: Path, name: str, placement: Placement) -> np.ndarray:
+        path = folder / "prep" / f"{stem_of(name)}.bin"
+        shape = (placement.height, placement.width, 3)
+        pixels = read_raw(path, shape, f"raw pixels {shape}", "run the prepare stage again", np.uint8)
+        return self.preprocess.minus_mean(pixels)
+
+
+def _write_scale(folder: Path, name: str, scale: np.float32) -> None:
+    path = folder / "prep_info" / f"{name}.bin"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(np.float32(scale).tobytes())
 
 
 def _check_scale(folder: Path, name: str, expected: np.float32) -> None:

@@ -33,11 +33,31 @@ class Preprocess:
         if self.settings.resize == "long_side":
             image = self._resized(image)
         height, width = image.shape[:2]
-        mean = np.array(self.settings.mean_bgr, dtype=np.float32)[:, None, None]
+        mean = self._mean()
         tensor = np.empty((3, placement.height, placement.width), dtype=np.float32) if out is None else out
         tensor[:, height:] = tensor[:, :height, width:] = np.float32(self.settings.pad_value) - mean
         np.subtract(image.transpose(2, 0, 1), mean, out=tensor[:, :height, :width])
         return tensor, placement
+
+    def raw(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
+        """As the call, but ``(H, W, 3)`` uint8: what a device gets that subtracts the mean itself.
+
+        :meth:`minus_mean` of it is bit for bit what the call gives. Raises ``InputError`` for settings whose pixels are
+        no whole grey levels.
+        """
+        if refusal := self.settings.raw_refusal():
+            raise InputError(refusal)
+        placement = self.placement(*image.shape[:2])
+        if self.settings.resize == "long_side":
+            image = self._resized(image)
+        pixels = np.full((placement.height, placement.width, 3), self.settings.pad_value, dtype=np.uint8)
+        pixels[: image.shape[0], : image.shape[1]] = image
+        return pixels, placement
+
+    def minus_mean(self, pixels: np.ndarray) -> np.ndarray:
+        """``(H, W, 3)`` uint8 → ``(3, H, W)`` float32."""
+        difference: np.ndarray = pixels.transpose(2, 0, 1) - self._mean()
+        return difference
 
     def placement(self, height: int, width: int) -> Placement:
         """Where an image of ``height`` × ``width`` pixels lies on the input."""
@@ -58,6 +78,9 @@ class Preprocess:
             )
         mean = ", ".join(f"{value:g}" for value in self.settings.mean_bgr)
         return [geometry, f"pixels: BGR, 0 to 255, minus mean ({mean})"]
+
+    def _mean(self) -> np.ndarray:
+        return np.array(self.settings.mean_bgr, dtype=np.float32)[:, None, None]
 
     def _resized(self, image: np.ndarray) -> np.ndarray:
         scale = self._scale(*image.shape[:2])

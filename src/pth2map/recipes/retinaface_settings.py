@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pth2map.recipes.settings import Fraction, Section, Size
+from pth2map.recipes.settings import Fraction, RecipeSection, Section, Size
 
 
 class RetinaFacePreprocess(Section):
@@ -32,6 +32,15 @@ class RetinaFacePreprocess(Section):
             return f"does not go with recipe.preprocess.resize: {self.resize}"
         return None if size.width == size.height else "is no square; the recipe pads to one, give one number"
 
+    def raw_refusal(self) -> str | None:
+        """Why a device cannot be left to subtract the mean from whole grey levels."""
+        if self.resize == "long_side" and self.interpolation == "linear":
+            return "recipe.preprocess.interpolation: linear gives fractions of grey levels; raw pixels need nearest"
+        if not all(value.is_integer() and 0 <= value <= 255 for value in self.mean_bgr):
+            found = ", ".join(f"{value:g}" for value in self.mean_bgr)
+            return f"recipe.preprocess.mean_bgr: found {found}; a card subtracts whole grey levels, 0 to 255"
+        return None
+
 
 class RetinaFaceDecode(Section):
     """How the outputs of RetinaFace become detections."""
@@ -48,11 +57,15 @@ class RetinaFaceDecode(Section):
     )
 
 
-class RetinaFaceSettings(Section):
+class RetinaFaceSettings(RecipeSection):
     """RetinaFace: one long-side resize or none, BGR minus mean, priors, NMS, integer boxes in the result text."""
 
     kind: Literal["retinaface"] = Field(description="the family of preprocessing and decode")
     preprocess: RetinaFacePreprocess
     decode: RetinaFaceDecode = Field(default_factory=RetinaFaceDecode)
 
+    output_numbers: ClassVar[tuple[int, ...]] = (2, 1, 0)
+    inputs_folder: ClassVar[str] = "prep"
+    input_ending: ClassVar[str] = "npy"
+    raw_files: ClassVar[bool] = True
     decodes_on_device: ClassVar[bool] = False

@@ -16,10 +16,11 @@ from pth2map.files.errors import InputError
 from pth2map.geometry.corner import CornerPlacement
 from pth2map.recipes.retinamask_decode import OUTPUTS, Decode
 from pth2map.recipes.retinamask_preprocess import Preprocess
-from pth2map.recipes.tensor_files import read_raw, read_raw_outputs, stem_of, write_raw_outputs
+from pth2map.recipes.retinamask_settings import RetinaMaskSettings
+from pth2map.recipes.tensor_files import raw_output_bytes, read_raw, read_raw_outputs, stem_of, write_raw_outputs
 
 INFO = "retinamask_coco2017.info"
-NUMBERS = (0, 1, 2, 3)
+NUMBERS = RetinaMaskSettings.output_numbers
 DTYPES = [dtype for dtype, _ in OUTPUTS.values()]
 
 
@@ -29,6 +30,8 @@ class Files:
 
     preprocess: Preprocess
     decode: Decode
+
+    stem = staticmethod(stem_of)
 
     def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,6 +63,9 @@ class Files:
 
     def write_outputs(self, folder: Path, place: int, name: str, outputs: Sequence[np.ndarray]) -> None:
         write_raw_outputs(folder, name, NUMBERS, outputs, DTYPES)
+
+    def output_bytes(self, placement: CornerPlacement) -> dict[int, int]:
+        return raw_output_bytes(NUMBERS, self.decode.output_shapes(placement), DTYPES)
 
     def read_outputs(
         self, folder: Path, inputs: Path, places: Mapping[str, CornerPlacement]

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pth2map.recipes.settings import Fraction, Section, Size
+from pth2map.recipes.settings import Fraction, RecipeSection, Section, Size
 
 INPUT_MULTIPLE = 32
 """The side of the input is a multiple of this: the pyramid halves it five times and doubles it again."""
@@ -13,7 +13,7 @@ ROWS = 1000
 """Rows of the outputs of the published graph, whatever the image."""
 
 CLASSES = 80
-"""Labels are 1 to this: the places of COCO's categories by rising id."""
+"""Labels are 1 to this: the places of COCO's categories in the order of its annotation files."""
 
 MASK_SIDE = 28
 """Width and height of a mask of the outputs."""
@@ -57,11 +57,13 @@ class RetinaMaskDecode(Section):
     )
 
 
-class RetinaMaskSettings(Section):
+class RetinaMaskSettings(RecipeSection):
     """RetinaMask: upper left corner of a square, BGR minus mean, boxes with classes and masks for COCO."""
 
     kind: Literal["retinamask"] = Field(description="the family of preprocessing and decode")
     preprocess: RetinaMaskPreprocess = Field(default_factory=RetinaMaskPreprocess)
     decode: RetinaMaskDecode = Field(default_factory=RetinaMaskDecode)
 
+    one_image: ClassVar[bool] = True
+    output_numbers: ClassVar[tuple[int, ...]] = (0, 1, 2, 3)
     decodes_on_device: ClassVar[bool] = False

@@ -1,6 +1,6 @@
 """What the settings of every recipe share. No arithmetic here: the workflow reads settings without an image library."""
 
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -26,6 +26,21 @@ class Section(BaseModel):
                         {"key": str(key), "advice": nearest(str(key), allowed)},
                     )
         return value
+
+
+class RecipeSection(Section):
+    """A recipe block, and what the workflow asks of its kind, of tensor files above all."""
+
+    one_image: ClassVar[bool] = False
+    """Whether the outputs of its networks are of one image, without a batch axis."""
+    output_numbers: ClassVar[tuple[int, ...]] = ()
+    """Of the raw output files ``<stem>_<number>.bin``, for each output of the network; none: files of another kind."""
+    inputs_folder: ClassVar[str] = "."
+    """Where the tensor files lie below the folder that the prepare stage writes."""
+    input_ending: ClassVar[str] = "bin"
+    """Of the tensor files."""
+    raw_files: ClassVar[bool] = False
+    """Whether there are also tensor files of raw pixels, for a device that subtracts the mean itself."""
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

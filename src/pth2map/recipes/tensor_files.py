@@ -4,7 +4,8 @@ A route over files writes what a vendor's runner reads, and reads what that runn
 so stems must be distinct in a dataset.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,11 +15,16 @@ from pth2map.files.errors import InputError, some
 
 
 def stem_of(name: str) -> str:
-    """The stem of image ``name`` (``event/stem``)."""
+    """The stem of image ``name`` (``event/stem``) up to its first dot, where Ascend's runners cut it."""
+    return whole_stem_of(name).partition(".")[0]
+
+
+def whole_stem_of(name: str) -> str:
+    """The stem of image ``name`` (``event/stem``), dots and all."""
     return PurePosixPath(name).name
 
 
-def names_by_stem(names: Sequence[str]) -> dict[str, str]:
+def names_by_stem(names: Sequence[str], stem_of: Callable[[str], str] = stem_of) -> dict[str, str]:
     """Stem → name of each image (``event/stem``). Raises ``InputError`` when two share a stem."""
     name_of: dict[str, str] = {}
     clashes = []
@@ -79,6 +85,15 @@ def read_raw(path: Path, shape: tuple[int, ...], what: str, absent: str, dtype: 
     if len(content) != expected:
         raise InputError(f"{path}: {len(content)} bytes, expected {expected} for {what}")
     return np.frombuffer(content, dtype=stored).reshape(shape)
+
+
+def raw_output_bytes(
+    numbers: Sequence[int], shapes: Mapping[str, tuple[int, ...]], dtypes: Sequence[DTypeLike] | None = None
+) -> dict[int, int]:
+    """Bytes of each raw output file of an image, by its number."""
+    lengths = [math.prod(shape) for shape in shapes.values()]
+    parts = zip(numbers, lengths, _dtypes(dtypes, numbers), strict=True)
+    return {number: length * dtype.itemsize for number, length, dtype in parts}
 
 
 def _dtypes(dtypes: Sequence[DTypeLike] | None, numbers: Sequence[int]) -> list[np.dtype]:

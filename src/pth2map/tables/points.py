@@ -15,7 +15,8 @@ def points_table(results: Sequence[Mapping[str, Any]], costs: Mapping[str, Mappi
     AP is a fraction with six decimals, empty where there is none; columns of other IoU thresholds than the result's say
     so (``easy@0.4``), those of COCO are named ``bbox_AP`` and so on. ``weights`` is where they come from: ``declared``
     in the config, the user's ``own``, or ``synthetic``, made of a formula: such figures say nothing of the model.
-    ``comparable`` says whether all images of the published set were scored, with other weights than these. What an
+    ``comparable`` says whether all images of the published set were scored, with other weights than these, on the real
+    engine: ``rehearsal`` says whether stand-ins computed in its place. What an
     image costs is empty at size ``native``, and where the block has no ONNX graph.
     """
     table = io.StringIO()
@@ -41,7 +42,8 @@ def _row(result: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> d
         "iou": f"{result['iou_threshold']:g}" if "iou_threshold" in result else "0.50:0.95",
         **metrics,
         "images": result["images"],
-        "comparable": "yes" if result["full_dataset"] and not result["synthetic"] else "no",
+        "comparable": "yes" if result["full_dataset"] and not (result["synthetic"] or result["rehearsal"]) else "no",
+        "rehearsal": "yes" if result["rehearsal"] else "no",
         "weights": "synthetic" if result["synthetic"] else result["weights"],
         **{key: cost.get(key, "") for key in ("parameters", "macs", "operations")},
     }
