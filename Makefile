@@ -29,6 +29,7 @@ setup: .venv/.installed  ## install everything into .venv (Python 3.11, CPU torc
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/pip install -qq --no-deps --retries 2 --extra-index-url $(TORCH_INDEX) torch==$(TORCH)
 	@.venv/bin/pip install -qq --no-deps --require-hashes --requirement requirements.lock
+	@.venv/bin/pip install -qq --no-deps --no-build-isolation --editable .
 	@.venv/bin/python -W ignore -c 'import torch; raise SystemExit(f"error: torch {torch.__version__} is a CUDA build; the CPU build comes from TORCH_INDEX=$(TORCH_INDEX)" if torch.version.cuda else 0)'
 	@.venv/bin/pip check
 	@touch $@

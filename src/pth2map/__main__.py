@@ -16,7 +16,7 @@ def command() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="pth2map", description=__doc__)
+    parser = argparse.ArgumentParser(prog="pth2map", description="Beside the workflow, which snakemake runs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     doctor = commands.add_parser(
         "doctor",

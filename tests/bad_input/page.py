@@ -20,6 +20,7 @@ MODULES = (
     "weights",
     "graphs",
     "stages",
+    "vendor_tools",
     "result_texts",
     "detect",
     "surroundings",

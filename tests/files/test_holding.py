@@ -187,3 +187,18 @@ def test_holding_twice_in_one_process_is_holding_once(tmp_path, monkeypatch, rel
     assert holding.begin_run(tmp_path)
     assert os.environ[holding.RUN] != "of this process"
     assert time.time() - (tmp_path / ".snakemake/pth2map/run").stat().st_mtime < 600
+
+
+def test_large_files_that_nobody_will_ask_for_are_swept(tmp_path):
+    present, past = "0123456789ab", "ba9876543210"
+    kept = [f"{present}/1-of-2/inputs/a.bin", f"{past}/1-of-2/run.json", f"{present}/1-of-2/detections.npz"]
+    swept = [
+        f"{past}/1-of-2/inputs/a.bin",
+        f"{present}/2-of-2/ais_bench.4711/outputs/a_0.bin",
+        "torch_aie.42/inputs/a.npy",
+    ]
+    for name in (*kept, *swept):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"large")
+    holding.sweep_tensor_files(tmp_path, present)
+    assert [name for name in (*kept, *swept) if (tmp_path / name).exists()] == kept

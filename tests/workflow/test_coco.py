@@ -16,9 +16,10 @@ from .conftest import ROOT, run_snakemake
 OVERLAY = """
 engines:
   onnxruntime_files: {kind: onnxruntime, route: files, threads: 1}
+  atc: {kind: ascend, setup: workflow/rehearsal/set_env.sh, python: python, rehearsal: true}
 models:
   retinamask:
-    engines: [onnxruntime, onnxruntime_files]
+    engines: [onnxruntime, onnxruntime_files, atc]
 datasets:
   coco: {shards: 2}
 tensor_shards: 1
@@ -66,7 +67,7 @@ def test_the_result_says_what_it_is(run):
     assert "SYNTHETIC WEIGHTS" in text
     header, *rows = (run / "results/retinamask/all.tsv").read_text().splitlines()
     table = [dict(zip(header.split("\t"), row.split("\t"), strict=True)) for row in rows]
-    assert [row["engine"] for row in table] == list(ENGINES)
+    assert [row["engine"] for row in table] == [*ENGINES, "atc"]
     assert (table[0]["parameters"], table[0]["macs"]) == ("36430341", "940477806592")
 
 
@@ -98,6 +99,32 @@ def test_the_graph_for_atc_lies_beside_the_one_that_runs(run):
     parity = json.loads((folder / "model.onnx.parity.json").read_text())
     assert parity["outputs"]["bboxs"]["shape"] == [1000, 4]
     assert parity["outputs"]["masks"]["max_abs"] <= 5e-4
+
+
+def test_the_rehearsed_ascend_route_finds_nearly_the_same(run):
+    """With the graph for ATC in half precision: most boxes have their like, to a pixel of the input and in score."""
+    found = load_detections(run / "results/retinamask/atc/1344-fp16-b1/detections/detections.npz")
+    expected = load_detections(point(run, "onnxruntime") / "detections/detections.npz")
+    np.testing.assert_array_equal(found.counts, expected.counts)
+    alike = 0
+    for start, end in zip(found.offsets[:-1], found.offsets[1:], strict=True):
+        rows = slice(start, end)
+        apart = np.abs(found.extra["corners"][rows, None] - expected.extra["corners"][None, rows]).max(axis=2)
+        apart += 100 * (found.extra["labels"][rows, None] != expected.extra["labels"][None, rows])
+        near = apart.min(axis=1) <= 1.5
+        alike += near.sum()
+        scores = expected.scores[rows][apart.argmin(axis=1)]
+        np.testing.assert_allclose(found.scores[rows][near], scores[near], rtol=0, atol=2e-3)
+    assert alike >= 0.9 * len(found.scores)
+    assert "--model=results/retinamask/export/1344/model_cast.onnx" in run_command(run)
+
+
+def run_command(run):
+    """What a dry-run shows of the compile rule."""
+    overlays = ["--configfile", ROOT / "config/smoke.yaml", "routes.yaml"]
+    target = "results/retinamask/atc/1344-fp16-b1/model.om"
+    shown = run_snakemake(ROOT, run, "-n", "-p", "--forcerun", "compile_ascend", *overlays, "--", target)
+    return shown.output
 
 
 def test_no_tensor_file_is_left(run):

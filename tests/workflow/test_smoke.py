@@ -1,4 +1,4 @@
-"""The whole road on 24 real images: every engine, both routes, both protocols."""
+"""The whole road on 24 real images: every engine, both routes, both protocols, and the Ascend routes rehearsed."""
 
 import json
 from pathlib import Path
@@ -16,9 +16,16 @@ OVERLAY = """
 engines:
   onnxruntime_files: {kind: onnxruntime, route: files, threads: 1}
   torchscript_files: {kind: torchscript, route: files, threads: 1}
+  atc: {kind: ascend, setup: workflow/rehearsal/set_env.sh, python: python, rehearsal: true, loops: 3}
+  aie:
+    kind: torch_aie
+    setup: workflow/rehearsal/set_env.sh
+    python: python
+    rehearsal: true
+    trace: vendor
 models:
   retinaface:
-    engines: [onnxruntime, onnxruntime_files, torchscript, torchscript_files]
+    engines: [onnxruntime, onnxruntime_files, torchscript, torchscript_files, atc, aie]
   retinaface_native:
     engines: [onnxruntime, onnxruntime_files, torchscript]
 datasets:
@@ -34,6 +41,7 @@ POINTS = [
     ("retinaface_native", "onnxruntime_files", "native-fp32-b1"),
     ("retinaface_native", "torchscript", "native-fp32-b1"),
 ]
+REHEARSED = {"1000-fp16-b1": "atc", "1000-fp32-b1": "aie"}
 RECIPES = {"retinaface": "a1000", "retinaface_native": "orig"}
 
 
@@ -44,6 +52,8 @@ def smoke(mirror, tmp_path_factory) -> tuple[Path, Run]:
     (folder / "routes.yaml").write_text(OVERLAY)
     targets = [f"results/{'/'.join(point)}/map.json" for point in POINTS]
     targets += [f"results/{model}/{file}" for model in RECIPES for file in ("map.txt", "export/parity.json")]
+    rehearsed = [f"results/retinaface/{engine}/{variant}" for variant, engine in REHEARSED.items()]
+    targets += [f"{point}/{file}" for point in rehearsed for file in ("map.txt", "perf.json")]
     run = run_snakemake(
         ROOT,
         folder,
@@ -248,3 +258,66 @@ def test_the_file_route_reruns_just_its_decode(smoke, mirror, tmp_path):
         "decode_shard": 3,
         "score_widerface_point": 1,
     }
+
+
+# The Ascend routes, rehearsed.
+
+
+def rehearsed(folder: Path, engine: str) -> Path:
+    (point,) = (folder / "results/retinaface" / engine).iterdir()
+    return point
+
+
+def test_the_rehearsal_in_float_finds_what_pytorch_finds(smoke):
+    """Over the vendor's files, with a trace made by the vendor's script: to the last bit."""
+    folder, _ = smoke
+    found = [load_detections(path / "detections/detections.npz") for path in
+             (rehearsed(folder, "aie"), point_folder(folder, POINTS[2]))]  # fmt: skip
+    assert found[0].content_hash() == found[1].content_hash()
+    trace = json.loads((rehearsed(folder, "aie") / "model.ts.parity.json").read_text())
+    assert max(output["max_abs"] for output in trace["outputs"].values()) <= 5e-4
+
+
+def test_the_rehearsal_in_half_precision_has_nearly_the_ap(smoke):
+    folder, _ = smoke
+    result = json.loads((rehearsed(folder, "atc") / "map.json").read_text())
+    expected = json.loads((point_folder(folder, POINTS[0]) / "map.json").read_text())["metrics"]
+    assert result["metrics"] == pytest.approx(expected, abs=3e-3)
+    assert result["metrics"] != expected, "half precision shows"
+    assert result["hashes"]["images"] == "283100b3e65f5613728d4e982bd5ffd34b10aff5584b0f410dbb53aa859a9314"
+
+
+def test_what_a_rehearsal_made_says_so(smoke):
+    folder, _ = smoke
+    for engine in REHEARSED.values():
+        point = rehearsed(folder, engine)
+        assert "REHEARSAL" in (point / "map.txt").read_text()
+        assert json.loads((point / "map.json").read_text())["rehearsal"] is True
+        provenance = json.loads((point / "provenance.json").read_text())
+        assert provenance["point"]["rehearsal"] is True
+        (infer,) = provenance["infer"]
+        assert infer["rehearsal"] is True
+        assert infer["jobs"] == 3
+        assert infer["found"]["rehearsal"] is True
+        assert json.loads((point / "perf.json").read_text())["rehearsal"] is True
+    assert "REHEARSAL" not in (folder / "results/retinaface/map.txt").read_text()
+
+
+def test_the_rates_of_the_vendors_are_measured(smoke):
+    folder, _ = smoke
+    atc = json.loads((rehearsed(folder, "atc") / "perf.json").read_text())
+    assert atc["runs"] == 3
+    assert atc["vendor_throughput"] == pytest.approx(1000 / atc["latency_ms"]["mean"], rel=1e-3)
+    assert atc["images_per_s"] == pytest.approx(atc["vendor_throughput"], rel=1e-3)
+    aie = json.loads((rehearsed(folder, "aie") / "perf.json").read_text())
+    assert (aie["runs"], aie["warmup"]) == (19, 5)
+    assert 0 < aie["loop_images_per_s"] < aie["images_per_s"]
+    assert aie["images_per_s"] == pytest.approx(1000 / aie["latency_ms"]["mean"])
+
+
+def test_the_card_subtracts_the_mean(smoke):
+    """So its compiled model takes a quarter of the bytes, and the numbers of the outputs are those of the scripts."""
+    folder, _ = smoke
+    assert "mean_chn_0: 104" in (rehearsed(folder, "atc") / "aipp.cfg").read_text()
+    log = next((folder / "logs/retinaface/atc").rglob("ais_bench-1-of-3.txt")).read_text()
+    assert "get filesperbatch files0 size:3000000 tensor0size:3000000 filesperbatch:1 runcount:8" in log

@@ -20,7 +20,7 @@ def documented_targets() -> list[str]:
 
 @pytest.mark.parametrize("target", documented_targets())
 def test_every_documented_target_is_offered(target, mirror, tmp_path):
-    overlays = (*SMOKE, ROOT / "config/alternatives.yaml")
+    overlays = (*SMOKE, ROOT / "config/alternatives.yaml", ROOT / "config/rehearsal.yaml")
     run = run_snakemake(ROOT, tmp_path, *overlays, "-n", "--", target, PTH2MAP_MIRROR=str(mirror))
     assert run.status == 0, run.output
 
@@ -40,11 +40,15 @@ def test_models_that_wait_for_a_person_are_left_out_of_all_and_named(mirror, tmp
         ("results/retinafce/map.txt", "unknown model 'retinafce'; did you mean retinaface?"),
         (
             "results/retinaface/onnxruntime/640-fp32-b1/map.txt",
-            "model retinaface has no variant '640-fp32-b1'; did you mean 1000-fp32-b1?",
+            "model retinaface has no variant '640-fp32-b1' on onnxruntime; did you mean 1000-fp32-b1?",
         ),
         (
             "results/retinaface/ascend/1000-fp32-b1/map.json",
-            "model retinaface is not offered on engine 'ascend'; allowed: onnxruntime, torchscript",
+            "model retinaface has no variant '1000-fp32-b1' on ascend; did you mean 1000-fp16-b1?",
+        ),
+        (
+            "results/retinaface_native/ascend/native-fp32-b1/map.json",
+            "model retinaface_native is not offered on engine 'ascend'; allowed: onnxruntime, torchscript",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from pth2map.config.load import load_config
 from pth2map.config.points import GRAPHS, Points, format_of
 from pth2map.config.schema import DATA
 from pth2map.config.states import States
-from pth2map.engines.probe import PROBES, drop_failed, environment
+from pth2map.engines.probe import PROBES, drop_untrue, environment
 from pth2map.files.command import put_python_first
 from pth2map.files.errors import InputError
 from pth2map.files.hashing import hash_json
@@ -38,10 +38,8 @@ except InputError as error:
 put_python_first()
 # As a module of another workflow this one has no onstart, and leaves locks alone.
 IN_CHARGE = workflow.is_main_process and workflow.modifier.is_main_snakefile()
-if IN_CHARGE and executes(sys.argv):
-    if hold(Path.cwd()):
-        print("removed the lock of a run that was killed", file=sys.stderr)
-    drop_failed(Path("scratch/engines"))
+if IN_CHARGE and executes(sys.argv) and hold(Path.cwd()):
+    print("removed the lock of a run that was killed", file=sys.stderr)
 
 
 # Paths below the working directory stay relative, so that a moved folder reruns nothing.
@@ -51,6 +49,9 @@ SCRIPTS = (
     / "scripts"
 )
 STATES = States(POINTS, SCRIPTS)
+
+if IN_CHARGE and executes(sys.argv):
+    drop_untrue(Path("scratch/engines"), STATES.probes())
 
 
 def sweep():

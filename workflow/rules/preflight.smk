@@ -16,9 +16,9 @@ rule probe_engine:
         "logs/engines/{engine}/probe.benchmark.tsv"
     wildcard_constraints:
         engine=pattern(POINTS.engines_of_kind(*PROBES)),
+    priority: BEFORE_ANYTHING_ELSE
     conda:
         ENVIRONMENT
-    priority: BEFORE_ANYTHING_ELSE
     threads: cores_for_one_alone
     params:
         kind=kind_of,
@@ -28,7 +28,7 @@ rule probe_engine:
         "{wildcards.engine}: look for what it needs"
     shell:
         "python {input.script:q} --engine {wildcards.engine} --kind {params.kind} --settings {params.settings:q}"
-        " --probe {output.probe:q} 2> {log:q}"
+        " --state {params.state} --probe {output.probe:q} 2> {log:q}"
 
 
 rule require_engine:
@@ -43,9 +43,9 @@ rule require_engine:
         "logs/engines/{engine}/require.log",
     benchmark:
         "logs/engines/{engine}/require.benchmark.tsv"
+    priority: BEFORE_ANYTHING_ELSE - 1
     conda:
         ENVIRONMENT
-    priority: BEFORE_ANYTHING_ELSE - 1
     threads: cores_for_one_alone
     params:
         state=state_of_engine,

@@ -17,10 +17,11 @@ def main() -> None:
     parser.add_argument("--engine", required=True, help="its name in the config")
     parser.add_argument("--kind", required=True, choices=sorted(PROBES))
     parser.add_argument("--settings", required=True, metavar="JSON", help="its entry in the config")
+    parser.add_argument("--state", required=True, help="of what decides what is found, to know it again")
     parser.add_argument("--probe", required=True, type=Path, help="output (.json)")
     args = parser.parse_args()
     probe = PROBES[args.kind](args.engine, json.loads(args.settings))
-    found = {"engine": args.engine, "kind": args.kind, "run": os.environ.get(RUN)}
+    found = {"engine": args.engine, "kind": args.kind, "state": args.state, "run": os.environ.get(RUN)}
     write_json(args.probe, {**found, "facts": dict(probe.facts), "problems": list(probe.problems)})
 
 

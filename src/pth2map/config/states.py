@@ -141,6 +141,10 @@ class States:
     def probe(self, engine: str) -> str:
         return self._state("probe_engine", [engine, self.points.engine(engine).model_dump(mode="json")])
 
+    def probes(self) -> dict[str, str]:
+        """Of every engine."""
+        return {engine: self.probe(engine) for engine in self.points.config.engines}
+
     @cache  # noqa: B019
     def detect(self, point: Point) -> str:
         """Of the detections of a shard, by either route. The number of shards changes none."""

@@ -113,11 +113,17 @@ PROBES: Mapping[str, Callable[[str, Mapping[str, Any]], Probe]] = MappingProxyTy
 PROBE = "probe.json"
 
 
-def drop_failed(folder: Path) -> None:
-    """Remove what earlier runs found missing, ``<engine>/probe.json`` in ``folder``: it may have been mended."""
+def drop_untrue(folder: Path, states: Mapping[str, str]) -> None:
+    """Remove what is known of engines, ``<engine>/`` in ``folder``, where it need not hold any more.
+
+    That is what was found missing, since it may have been mended, and what was found in another state than that of
+    ``states``. So an engine is probed again without anything that waits for it being made again.
+    """
     for path in folder.glob(f"*/{PROBE}"):
-        if read_json(path)["problems"]:
-            path.unlink(missing_ok=True)
+        found = read_json(path)
+        if found["problems"] or found["state"] != states.get(found["engine"]):
+            for known in path.parent.iterdir():
+                known.unlink()
 
 
 @dataclass(frozen=True)

@@ -84,11 +84,14 @@ def sweep_tensor_files(point: Path, state: str) -> None:
     """Remove what killed runs left of tensor files in the folder of a point, but for those of the present state.
 
     Those are Snakemake's, which removes them after use; nobody else will ever ask for the others, and they are large.
+    What vendors' tools were writing (``ais_bench.<process>``) is of no use in any state.
     """
     for kind in ("inputs", "outputs"):
         for left in point.glob(f"*/*/{kind}"):
             if left.parent.parent.name != state:
                 shutil.rmtree(left, ignore_errors=True)
+    for left in (*point.glob("*.[0-9]*"), *point.glob("*/*/*.[0-9]*")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _folder(directory: Path) -> Path:

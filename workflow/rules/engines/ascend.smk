@@ -33,7 +33,7 @@ rule compile_ascend:
     """Compile a graph for the chip with CANN's atc."""
     input:
         script=script("accept_atc"),
-        ready=ready_of,
+        ready=ancient(ready_of),
         graph=compiled_graph_of,
         parity=parity_of,
         aipp=aipp_of,
@@ -69,7 +69,7 @@ rule infer_ascend:
     """Run the tensor files of a shard on the card with ais_bench."""
     input:
         script=script("accept_ais_bench"),
-        ready=ready_of,
+        ready=ancient(ready_of),
         om="results/{model}/{engine}/{variant}/model.om",
         index=index_of,
         inputs="scratch/{model}/{engine}/{variant}/{state}/{shard}/inputs",
@@ -117,7 +117,7 @@ rule bench_ascend:
     """Latency and throughput of the card alone: ais_bench without input files."""
     input:
         script=script("bench_ais_bench"),
-        ready=ready_of,
+        ready=ancient(ready_of),
         om="results/{model}/{engine}/{variant}/model.om",
         parity=parity_of,
     output:

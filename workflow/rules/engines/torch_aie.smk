@@ -10,7 +10,7 @@ rule trace_for_torch_aie:
     """Trace the network in the vendor's interpreter, whose torch may be too old for a trace of ours."""
     input:
         script=str(VENDOR / "trace_network.py"),
-        ready=ready_of,
+        ready=ancient(ready_of),
         weights=evidence_of_weights,
     output:
         graph="results/{model}/{engine}/{variant}/model.ts",
@@ -69,7 +69,7 @@ rule infer_torch_aie:
     input:
         script=script("accept_torch_aie"),
         infer=str(VENDOR / "torch_aie_infer.py"),
-        ready=ready_of,
+        ready=ancient(ready_of),
         graph=graph_of,
         parity=parity_of,
         index=index_of,
@@ -122,7 +122,7 @@ rule bench_torch_aie:
         script=script("bench_torch_aie"),
         prepare=script("prepare"),
         infer=str(VENDOR / "torch_aie_infer.py"),
-        ready=ready_of,
+        ready=ancient(ready_of),
         graph=graph_of,
         parity=parity_of,
         index=index_of,
