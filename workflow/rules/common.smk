@@ -219,6 +219,11 @@ def python_of(wildcards):
     return shlex.quote(POINTS.vendor_engine(wildcards.engine).python)
 
 
+def cards_of(wildcards):
+    """A job of a card at a time, unless told otherwise (profiles/default); stand-ins have none."""
+    return 0 if POINTS.engine(wildcards.engine).rehearsal else 1
+
+
 def device_of(wildcards):
     return POINTS.vendor_engine(wildcards.engine).device
 

@@ -87,7 +87,7 @@ rule infer_ascend:
     conda:
         ENVIRONMENT
     resources:
-        card=1,
+        card=cards_of,
     params:
         environment=environment_of,
         python=python_of,
@@ -132,7 +132,7 @@ rule bench_ascend:
         ENVIRONMENT
     threads: cores_for_one_alone
     resources:
-        card=1,
+        card=cards_of,
     params:
         environment=environment_of,
         python=python_of,

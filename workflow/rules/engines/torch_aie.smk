@@ -88,7 +88,7 @@ rule infer_torch_aie:
     conda:
         ENVIRONMENT
     resources:
-        card=1,
+        card=cards_of,
     params:
         environment=environment_of,
         python=python_of,
@@ -139,7 +139,7 @@ rule bench_torch_aie:
         ENVIRONMENT
     threads: cores_for_one_alone
     resources:
-        card=1,
+        card=cards_of,
     params:
         environment=environment_of,
         python=python_of,
