@@ -24,12 +24,14 @@ wildcard_constraints:
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/index.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/preflight.smk"
 include: "workflow/rules/engines/onnxruntime.smk"
 include: "workflow/rules/engines/torchscript.smk"
 include: "workflow/rules/engines/ascend.smk"
 include: "workflow/rules/engines/torch_aie.smk"
+include: "workflow/rules/engines/vastai.smk"
 
 
 for rules_file in POINTS.rules_files():

@@ -26,7 +26,8 @@ SUMMARY = """[INFO] get filesperbatch files0 size:49152 tensor0size:49152 filesp
 def atc(folder: Path, printed: str, status: int) -> str:
     (folder / "atc.txt").write_text(printed)
     where = ("--printed", folder / "atc.txt", "--made", folder / "made.om", "--om", folder / "model.om")
-    return refused("accept_atc", "--status", str(status), *where, outputs=[folder / "model.om"])
+    call = ("--status", str(status), "--settings", SETTINGS, *where)
+    return refused("accept_atc", *call, outputs=[folder / "model.om"])
 
 
 @AREA.case("a name that the graph does not have, told to atc", "The sentence behind the code says how.")
@@ -52,6 +53,15 @@ def killed_atc(folder: Path) -> str:
 
 @AREA.case("an atc that reports success and leaves no model", "Look for space on the disk and at the whole log.")
 def no_model(folder: Path) -> str:
+    return atc(folder, START + "ATC run success, welcome to the next use.\n", 0)
+
+
+@AREA.case(
+    "stand-ins at work where the vendor's tools were meant",
+    "A shell in which the rehearsal's `set_env.sh` was sourced: open another, or say `rehearsal: true`.",
+)
+def stand_ins(folder: Path) -> str:
+    (folder / "made.om").write_bytes(b"PTH2MAP-REHEARSAL-OM".ljust(256, b"\0"))
     return atc(folder, START + "ATC run success, welcome to the next use.\n", 0)
 
 
@@ -88,7 +98,7 @@ def ais_bench(folder: Path, printed: str, status: int = 0, lose: str = "", cut: 
 
 @AREA.case("an interpreter without ais_bench", "Name the vendor's interpreter in `engines.<name>.python`.")
 def no_module(folder: Path) -> str:
-    return ais_bench(folder, "/usr/bin/python3: No module named ais_bench\n", 1)
+    return ais_bench(folder, "/opt/python3.9/bin/python3: No module named ais_bench\n", 1)
 
 
 @AREA.case("a card that cannot be opened", "`npu-smi info` shows which there are; `engines.<name>.device` names one.")

@@ -33,7 +33,7 @@ def test_the_shipped_config_is_right():
     config = load()
     assert list(config.models) == [
         *("retinaface", "retinaface_native", "retinaface_mnet", "retinaface_r50"),
-        *("centerface", "retinamask"),
+        *("centerface", "centerface_vastai", "retinamask"),
     ]
     assert config.models["retinaface"].recipe.decode.nms_threshold == 0.4
 

@@ -65,7 +65,7 @@ def test_routes_share_no_engine():
     values = copy.deepcopy(CONFIG)
     values["engines"]["by_files"] = {"kind": "onnxruntime", "route": "files"}
     points = Points(load_config(values, ROOT))
-    assert points.engines_of("files") == ["ascend", "torch_aie", "by_files"]
+    assert points.engines_of("files") == ["ascend", "torch_aie", "vastai", "by_files"]
     assert points.engines_of("stream", "onnxruntime") == ["onnxruntime"]
     assert points.engines_of("files", "torchscript") == []
 

@@ -90,7 +90,7 @@ def test_the_graphs_that_engines_start_from(values):
         (
             {"engines": {"acend": {"kind": "acend"}}},
             "engines.acend.kind: found 'acend'; did you mean ascend? allowed: onnxruntime, torchscript, "
-            "ascend, torch_aie, or a kind of your own with rules: FILE",
+            "ascend, torch_aie, vastai, or a kind of your own with rules: FILE",
         ),
         (
             {"engines": {"mine": {"rules": "no/such.smk"}}},

@@ -13,6 +13,7 @@ from pth2map.recipes.recipe import Recipe
 
 RECIPE = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "long_side"}}), "64")
 CENTERFACE = Recipe.parse(json.dumps({"kind": "centerface"}), "64")
+CENTERFACE_LETTERBOX = Recipe.parse(json.dumps({"kind": "centerface_letterbox", "preprocess": {"pad": 9}}), "64")
 RETINAMASK = Recipe.parse(json.dumps({"kind": "retinamask"}), "64")
 NATIVE = Recipe.parse(json.dumps({"kind": "retinaface", "preprocess": {"resize": "none"}}), "native")
 
@@ -120,9 +121,10 @@ def letterbox(**settings: object) -> Recipe:
         (letterbox(decode={"form": "card", "text": "npz"}, preprocess={"even_sizes": True}), Session, 2),
         (letterbox(preprocess={"resize": "stretch"}), Session, 2),
         (CENTERFACE, HeatMaps, 2),
+        (CENTERFACE_LETTERBOX, HeatMaps, 2),
         (RETINAMASK, Rows, 1),
     ],
-    ids=["square", "native", "letterbox", "card", "stretch", "centerface", "retinamask"],
+    ids=["square", "native", "letterbox", "card", "stretch", "centerface", "centerface_letterbox", "retinamask"],
 )
 def test_tensor_files_give_what_the_stream_gives(index, recipe, session, batch, tmp_path):
     expected = stream(index, index.images, recipe, session(), batch=1)

@@ -16,6 +16,7 @@ from pth2map.recipes.card_files import (
 )
 from pth2map.recipes.card_form import OUTPUTS
 
+KEYS = tuple(OUTPUTS)
 NAMES = ("0--Parade/b_1", "1--Riot/a.2", "0--Parade/c_3")
 IMAGE = np.arange(2 * 5 * 3, dtype=np.uint8).reshape(2, 5, 3)
 
@@ -98,7 +99,7 @@ def test_outputs_come_by_name_whatever_order_is_asked_for(run):
     assert sorted(path.name for path in folder.iterdir()) == [f"output_00000{line}.npz" for line in range(3)]
     (folder / "vamp.log").write_text("other files do not matter")
     for order in ((0, 1, 2), (2, 0, 1)):
-        found = read_card_outputs(folder, datalist, [NAMES[line] for line in order])
+        found = read_card_outputs(folder, datalist, [NAMES[line] for line in order], KEYS)
         for line, outputs in zip(order, found, strict=True):
             assert int(outputs[0][0, 0, 0]) == line
             assert [output.shape for output in outputs] == [(1, *shape) for shape in OUTPUTS.values()]
@@ -108,7 +109,7 @@ def test_a_datalist_from_elsewhere(run):
     """Of another folder, with other line ends, in another order: the line decides."""
     folder, datalist = run
     datalist.write_bytes(b"/mnt/card/c_3.npz\r\nrelative/a.2.npz\r\nb_1.npz")
-    found = read_card_outputs(folder, datalist, NAMES)
+    found = read_card_outputs(folder, datalist, NAMES, KEYS)
     assert [int(outputs[0][0, 0, 0]) for outputs in found] == [2, 1, 0]
 
 
@@ -119,25 +120,25 @@ def test_missing_and_superfluous_outputs_are_named(run):
         InputError,
         match=r"lacks output_000001\.npz \(1--Riot/a\.2\) and holds output_000003\.npz of no line; .* the 3 lines",
     ):
-        read_card_outputs(folder, datalist, NAMES)
+        read_card_outputs(folder, datalist, NAMES, KEYS)
     output_file(folder, 3).rename(output_file(folder, 1))
     (folder / "b_1.npz").write_bytes(b"")
     with pytest.raises(InputError, match=r"result: holds b_1\.npz of no line"):
-        read_card_outputs(folder, datalist, NAMES)
+        read_card_outputs(folder, datalist, NAMES, KEYS)
     with pytest.raises(InputError, match=r"lacks output_000000\.npz \(0--Parade/b_1\), .* \(0--Parade/c_3\);"):
-        read_card_outputs(folder / "nowhere", datalist, NAMES)
+        read_card_outputs(folder / "nowhere", datalist, NAMES, KEYS)
 
 
 def test_a_datalist_of_other_images_is_refused(run):
     folder, datalist = run
     with pytest.raises(InputError, match=r"list\.txt: lists c_3, not among the images asked for; make"):
-        read_card_outputs(folder, datalist, NAMES[:2])
+        read_card_outputs(folder, datalist, NAMES[:2], KEYS)
     with pytest.raises(InputError, match=r"list\.txt: does not list e/d, e/f; make"):
-        read_card_outputs(folder, datalist, [*NAMES, "e/f", "e/d"])
+        read_card_outputs(folder, datalist, [*NAMES, "e/f", "e/d"], KEYS)
     with pytest.raises(InputError, match=r"lists c_3, not among the images asked for and does not list e/d"):
-        read_card_outputs(folder, datalist, [*NAMES[:2], "e/d"])
+        read_card_outputs(folder, datalist, [*NAMES[:2], "e/d"], KEYS)
     with pytest.raises(InputError, match="0--Parade/b_1 and e/b_1"):
-        read_card_outputs(folder, datalist, [*NAMES, "e/b_1"])
+        read_card_outputs(folder, datalist, [*NAMES, "e/b_1"], KEYS)
 
 
 @pytest.mark.parametrize(
@@ -154,20 +155,20 @@ def test_a_damaged_datalist_is_named(run, content, message):
     folder, datalist = run
     datalist.write_bytes(content)
     with pytest.raises(InputError, match=rf"list\.txt.*{message}"):
-        read_card_outputs(folder, datalist, NAMES)
+        read_card_outputs(folder, datalist, NAMES, KEYS)
 
 
 def test_files_that_cannot_be_read_are_named(run):
     folder, datalist = run
     np.savez(output_file(folder, 1), output_0=np.zeros(3), output_2=np.zeros(3))
     with pytest.raises(InputError, match=r"output_000001\.npz: no array output_1; it holds output_0, output_2"):
-        list(read_card_outputs(folder, datalist, NAMES))
+        list(read_card_outputs(folder, datalist, NAMES, KEYS))
     output_file(folder, 1).write_bytes(output_file(folder, 0).read_bytes()[:5000])
     with pytest.raises(InputError, match=r"output_000001\.npz: not an?"):
-        list(read_card_outputs(folder, datalist, NAMES))
+        list(read_card_outputs(folder, datalist, NAMES, KEYS))
     datalist.unlink()
     with pytest.raises(InputError, match=r"list\.txt: No such file"):
-        read_card_outputs(folder, datalist, NAMES)
+        read_card_outputs(folder, datalist, NAMES, KEYS)
 
 
 def test_numbers_of_more_than_six_digits(tmp_path):

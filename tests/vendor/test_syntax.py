@@ -11,7 +11,7 @@ SCRIPTS = sorted((ROOT / "workflow/vendor").glob("*.py"))
 NETWORKS = [ROOT / f"src/pth2map/networks/{name}.py" for name in ("retinaface", "mobilenet", "resnet", "centerface")]
 
 LATER_MODULES = {"graphlib", "tomllib", "zoneinfo"}
-VENDOR = {"numpy", "torch", "torch_aie", "torch_npu"}
+VENDOR = {"numpy", "torch", "torch_aie", "torch_npu", "vaststreamx"}
 OF_A_NETWORK = {"torch", "pth2map.networks.mobilenet", "pth2map.networks.resnet"}
 LATER_NAMES = {
     *("Annotated", "Concatenate", "Final", "Literal", "Never", "ParamSpec", "Protocol", "Self", "TypeAlias"),

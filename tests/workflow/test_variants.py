@@ -11,6 +11,7 @@ import pytest
 
 from pth2map.datasets.widerface import read_ground_truth
 from pth2map.evaluation.widerface import evaluate
+from pth2map.files.hashing import hash_json
 from pth2map.recipes.detections import load_detections, read_texts
 
 from .conftest import ROOT, Run, copy_project, run_snakemake
@@ -19,7 +20,17 @@ OVERLAY = """
 engines:
   by_files: {kind: onnxruntime, route: files}
   atc: {kind: ascend, setup: workflow/rehearsal/set_env.sh, python: python, chip: 310P3, rehearsal: true}
+  card: {kind: vastai, setup: workflow/rehearsal/set_env.sh, rehearsal: true, iterations: 4}
 models:
+  retinaface_card:
+    network: retinaface_mobilenet025
+    weights: retinaface_mobilenet025
+    dataset: widerface
+    recipe: {kind: retinaface_letterbox, decode: {form: card}}
+    export: {opset: 10, dynamic: []}
+    engines: [onnxruntime, card]
+    variants: {sizes: [320], precisions: [fp32, fp16, int8]}
+    headline: {engine: onnxruntime, variant: 320-fp32-b1}
   retinaface_mnet:
     engines: [onnxruntime, by_files, torchscript]
     variants: {sizes: [320, 416]}
@@ -33,6 +44,8 @@ models:
     engines: [onnxruntime, by_files, atc]
     variants: {sizes: [416]}
     headline: {engine: onnxruntime, variant: 416-fp32-b1}
+datasets:
+  widerface: {calibration: {images: 8}}
 tensor_shards: 1
 """
 BATCHES = (1, 4, 8, 16, 32)
@@ -43,7 +56,7 @@ def folder(mirror, tmp_path_factory) -> Path:
     """A folder in which every point of three blocks has been made."""
     folder = tmp_path_factory.mktemp("variants")
     (folder / "variants.yaml").write_text(OVERLAY)
-    models = ("retinaface_mnet", "retinaface_r50", "centerface")
+    models = ("retinaface_mnet", "retinaface_r50", "centerface", "retinaface_card")
     targets = [f"results/{model}/{file}" for model in models for file in ("all.tsv", "map.txt")]
     targets += ["results/retinaface_mnet/onnxruntime/416-fp32-b1/drawn"]
     run = call(folder, mirror, *targets)
@@ -141,6 +154,40 @@ def test_the_rehearsed_ascend_route_finds_nearly_the_same_in_every_batch(folder)
         assert f"filesperbatch:{batch} runcount:{-(-12 // batch)}" in printed
 
 
+def test_the_rehearsed_card_finds_what_the_embedded_engine_finds_in_its_form(folder):
+    """Row by row; AP of 24 images moves by 0.02 when one box is rounded across the IoU that counts."""
+    rows = {(row["engine"], row["precision"]): row for row in table(folder, "retinaface_card")}
+    assert set(rows) == {("onnxruntime", "fp32"), ("card", "fp16"), ("card", "int8")}
+    for precision in ("fp16", "int8"):
+        row = rows["card", precision]
+        assert (row["kind"], row["rehearsal"], row["comparable"]) == ("vastai", "yes", "no")
+        assert float(row["easy"]) == pytest.approx(float(rows["onnxruntime", "fp32"]["easy"]), abs=0.15)
+    expected, half, whole = (
+        load_detections(point(folder, "retinaface_card", engine, variant) / "detections/detections.npz")
+        for engine, variant in (("onnxruntime", "320-fp32-b1"), ("card", "320-fp16-b1"), ("card", "320-int8-b1"))
+    )
+    sure = expected.scores >= 0.3
+    assert sure.sum() > 50
+    for start, end, place in zip(expected.offsets[:-1], expected.offsets[1:], half.offsets[:-1], strict=True):
+        count = np.count_nonzero(sure[start:end])
+        ours, theirs = half.scores[place : place + count], expected.scores[start : start + count]
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-3)
+    assert half.content_hash() != whole.content_hash()
+
+
+def test_the_images_of_a_calibration_are_told_and_none_of_them_is_evaluated(folder, mirror):
+    result = json.loads((point(folder, "retinaface_card", "card", "320-int8-b1") / "map.json").read_text())
+    images = "8 images of widerface-mini/WIDER_val/images, seed 0"
+    assert f"calibration: {images}, none of them evaluated" in result["protocol"]
+    drawn = json.loads((folder / "scratch/calibration/widerface/list.json").read_text())
+    assert result["hashes"]["calibration"] == hash_json([image["sha256"] for image in drawn["images"]])
+    index = json.loads((folder / "scratch/datasets/widerface/index.json").read_text())
+    assert not {i["sha256"] for i in drawn["images"]} & {i["sha256"] for i in index["images"]}
+    assert len(list((folder / "scratch/calibration/widerface/images").glob("*.jpg"))) == 8
+    plain = json.loads((point(folder, "retinaface_card", "card", "320-fp16-b1") / "map.json").read_text())
+    assert "calibration" not in plain["hashes"]
+
+
 def test_every_image_has_its_best_peaks_and_no_more(folder):
     counts = load_detections(point(folder, "centerface", "onnxruntime", "416-fp32-b1") / "detections/detections.npz")
     assert counts.counts.shape == (24,)
@@ -227,4 +274,5 @@ def test_weights_by_formula_in_the_shipped_config_are_refused(mirror, tmp_path):
     path.write_text(path.read_text().replace("weights: centerface\n", "weights: {formula: []}\n"))
     run = run_snakemake(project, tmp_path, "-n", "--", "results/centerface/map.txt", PTH2MAP_MIRROR=str(mirror))
     assert run.status != 0
-    assert "models.centerface.weights: found formula; weights made of a formula stand in overlays" in run.output
+    assert "models.centerface.weights" in run.output
+    assert "found formula; weights made of a formula stand in overlays" in run.output

@@ -32,7 +32,7 @@ models:
     variants: {{sizes: [320], precisions: [fp32]}}
     headline: {{engine: onnxruntime, variant: 320-fp32-b1}}
 """
-ENGINES = ("by_files", "atc", "opencv")
+ENGINES = ("by_files", "atc", "aie", "opencv")
 POINT = "320-fp32-b1"
 
 
@@ -68,6 +68,12 @@ def test_every_engine_finds_the_same(folder):
         np.testing.assert_allclose(each.scores, expected.scores, rtol=0, atol=1e-5)
         ours, theirs = (np.sort(one.extra["corners"], axis=0) for one in (each, expected))  # rows of near ties may swap
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-3)
+
+
+def test_all_shards_ran_in_the_same_surroundings(folder):
+    for engine in ENGINES:
+        (infer,) = json.loads((folder / f"results/retinaface/{engine}/{POINT}/provenance.json").read_text())["infer"]
+        assert infer["jobs"] == 6
 
 
 def test_an_engine_of_ones_own_is_named_in_the_protocol(folder):
@@ -144,7 +150,10 @@ def test_all_that_is_missing_is_said_together_and_before_anything_else(folder, t
     ("change", "sentence"),
     [
         ("{engines: {atc: {chip: 910B3}}}", "engines.atc.chip: found 910B3, npu-smi tells of 310P3"),
-        ("{engines: {atc: {device: 3}}}", "engines.atc.device: npu-smi info has no single device 3; devices there: 0"),
+        (
+            "{engines: {atc: {device: 3, chip: null}}}",
+            "engines.atc.device: npu-smi info has no single device 3; devices there: 0",
+        ),
         (
             "{engines: {atc: {rehearsal: false}}}",
             "engines.atc.rehearsal: found false, but the rehearsal's stand-ins are at work",

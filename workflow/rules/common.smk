@@ -8,6 +8,7 @@ import shlex
 from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
+from snakemake.resources import Resource
 
 from pth2map.config.files import check_config_files, refuse_formulas
 from pth2map.config.load import load_config
@@ -36,6 +37,9 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 put_python_first()
+# One job at a time works on vendors' cards, unless `--resources card=2` says that there are more.
+if "card" not in workflow.global_resources:
+    workflow.register_resource("card", Resource("card", 1))
 # As a module of another workflow this one has no onstart, and leaves locks alone.
 IN_CHARGE = workflow.is_main_process and workflow.modifier.is_main_snakefile()
 if IN_CHARGE and executes(sys.argv) and hold(Path.cwd()):
@@ -200,6 +204,10 @@ def batch_of(wildcards):
 # A point on a vendor's engine.
 
 
+def rehearsal_option(wildcards):
+    return "--rehearsal" if POINTS.engine(wildcards.engine).rehearsal else ""
+
+
 def raw_option(wildcards):
     return "--raw" if POINTS.takes_raw_pixels(point_of(wildcards)) else ""
 
@@ -211,7 +219,8 @@ def ready_of(wildcards):
 
 def environment_of(wildcards):
     """Beginning of the shell commands of a vendor: what they need is sourced."""
-    return environment(POINTS.vendor_engine(wildcards.engine).setup or [])
+    engine = POINTS.vendor_engine(wildcards.engine)
+    return environment(engine.setup or [], engine.python)
 
 
 def python_of(wildcards):
@@ -220,7 +229,7 @@ def python_of(wildcards):
 
 
 def cards_of(wildcards):
-    """A job of a card at a time, unless told otherwise (profiles/default); stand-ins have none."""
+    """Stand-ins have no card."""
     return 0 if POINTS.engine(wildcards.engine).rehearsal else 1
 
 
@@ -287,6 +296,44 @@ def output_numbers_of(wildcards):
     return ",".join(map(str, POINTS.model(wildcards.model).recipe.output_numbers))
 
 
+def compile_json(wildcards):
+    """What the compiler of an engine is told of a model."""
+    kind = POINTS.engine(wildcards.engine).kind
+    options = POINTS.model(wildcards.model).compile.model_dump(mode="json")
+    return json.dumps(options[kind])
+
+
+def instances_of(wildcards):
+    return POINTS.engine(wildcards.engine).instances
+
+
+def iterations_of(wildcards):
+    return POINTS.engine(wildcards.engine).iterations
+
+
+def calibration_list_of(wildcards):
+    """The calibration images of a point in int8."""
+    quantized = point_of(wildcards).precision == "int8"
+    return calibration_folder(wildcards.model) + "/list.json" if quantized else []
+
+
+def calibration_folder(model):
+    return f"scratch/calibration/{POINTS.model(model).dataset}"
+
+
+def calibration_told(wildcards):
+    """For the score, which tells of the images."""
+    listed = calibration_list_of(wildcards)
+    return f"--calibration {listed}" if listed else ""
+
+
+def calibration_options(wildcards):
+    if point_of(wildcards).precision != "int8":
+        return ""
+    folder = calibration_folder(wildcards.model)
+    return f"--calibration {folder}/list.json --calibration-folder {folder}/images"
+
+
 def precision_of(wildcards):
     return point_of(wildcards).precision
 
@@ -349,7 +396,7 @@ def network_of(wildcards):
 
 
 def recipe_json(wildcards):
-    return json.dumps(POINTS.model(wildcards.model).recipe.model_dump(mode="json"))
+    return json.dumps(POINTS.recipe(point_of(wildcards)).model_dump(mode="json"))
 
 
 def preprocess_json(wildcards):
@@ -359,7 +406,7 @@ def preprocess_json(wildcards):
 
 def device_json(wildcards):
     """The recipe as far as a device knows it."""
-    return json.dumps(POINTS.recipe_before_decode(wildcards.model))
+    return json.dumps(POINTS.recipe_before_decode(point_of(wildcards)))
 
 
 def index_of(wildcards):
@@ -504,6 +551,24 @@ def subset_options(wildcards):
         if subset.first
         else f"--list {shlex.quote(subset.list)}"
     )
+
+
+def calibration_source(wildcards):
+    return POINTS.dataset(wildcards.dataset).calibration.source
+
+
+def calibration_evidence(wildcards):
+    return POINTS.calibration_evidence(wildcards.dataset)
+
+
+def calibration_draw(wildcards):
+    calibration = POINTS.dataset(wildcards.dataset).calibration
+    allowed = "--allow-evaluation" if calibration.evaluation_images else ""
+    return f"--images {calibration.images} --seed {calibration.seed} {allowed}"
+
+
+def calibration_state(wildcards):
+    return STATES.calibration(wildcards.dataset)
 
 
 # Declared files and folders: wildcards path, below data/, and identity, of what is declared.

@@ -16,7 +16,7 @@ SCORE = (
     " --leaf-hash {params.leaf_hash} --code {params.code} --index {input.index:q}"
     " --ground-truth {input.ground_truth:q} --parity {input.parity:q} --detections {output.detections:q}"
     " --runs {input.runs:q} --text {output.text:q} --json {output.json:q} --provenance {output.provenance:q}"
-    " --curves {output.curves:q}"
+    " --curves {output.curves:q} {params.calibration}"
 )
 
 
@@ -28,6 +28,7 @@ rule score_widerface_point:
         index=index_of,
         ground_truth=ground_truth_of,
         parity=parity_of,
+        calibration=calibration_list_of,
         shards=of_every_shard("detections.npz"),
         runs=of_every_shard("run.json"),
     output:
@@ -50,6 +51,7 @@ rule score_widerface_point:
         recipe=recipe_json,
         size=size_of,
         leaf=leaf_json,
+        calibration=calibration_told,
         leaf_hash=leaf_hash,
         code=chain_code,
         state=state("score"),
@@ -67,6 +69,7 @@ rule score_coco_point:
         index=index_of,
         ground_truth=ground_truth_of,
         parity=parity_of,
+        calibration=calibration_list_of,
         shards=of_every_shard("detections.npz"),
         runs=of_every_shard("run.json"),
     output:
@@ -90,6 +93,7 @@ rule score_coco_point:
         recipe=recipe_json,
         size=size_of,
         leaf=leaf_json,
+        calibration=calibration_told,
         leaf_hash=leaf_hash,
         code=chain_code,
         state=state("score"),
@@ -141,12 +145,14 @@ rule draw_detections:
     params:
         score_above=score_above,
         categories=categories_option,
+        rehearsal=rehearsal_option,
         state=state("draw"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: draw the detections"
     shell:
         "python {input.script:q} --index {input.index:q} --detections {input.detections:q}"
-        " --parity {input.parity:q} --score-above {params.score_above} {params.categories} --drawn {output.drawn:q} 2> {log:q}"
+        " --parity {input.parity:q} --score-above {params.score_above} {params.categories} {params.rehearsal}"
+        " --drawn {output.drawn:q} 2> {log:q}"
 
 
 rule tabulate_points:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from _shard import add_recipe_arguments, recipe_of
+from pth2map.datasets.calibration import CalibrationList
 from pth2map.datasets.index import DatasetIndex
 from pth2map.evaluation.results import Result, Scores, engine_clause
 from pth2map.files.atomic import read_json, write_json, write_npz, write_text
@@ -28,6 +29,7 @@ def add_point_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parity", required=True, type=Path, help="parity of the graph that ran")
     parser.add_argument("--detections", required=True, type=Path)
     parser.add_argument("--runs", required=True, nargs="+", type=Path, help="where each shard ran (.json)")
+    parser.add_argument("--calibration", type=Path, metavar="LIST", help="calibration images of int8 (.json)")
     parser.add_argument("--text", required=True, type=Path, help="output: map.txt")
     parser.add_argument("--json", required=True, type=Path, help="output: map.json")
     parser.add_argument("--provenance", required=True, type=Path, help="output: provenance.json")
@@ -43,6 +45,7 @@ def write_result(
     leaf = json.loads(args.leaf)
     runs = merge_runs([read_json(path) for path in args.runs])
     parity = read_json(args.parity)
+    calibration = CalibrationList.load(args.calibration) if args.calibration else None
     result = Result(
         model=args.model,
         engine=args.engine,
@@ -58,6 +61,7 @@ def write_result(
             *recipe.preprocess().protocol(),
             *recipe.decode().protocol(),
             engine_clause(runs, leaf["precision"], leaf["batch"]),
+            *([calibration.clause()] if calibration else []),
         ],
         hashes={
             "weights": parity["weights"]["sha256"],
@@ -66,6 +70,7 @@ def write_result(
             "config": args.leaf_hash,
             "code": args.code,
             "detections": detections.content_hash(),
+            **({"calibration": calibration.content_hash()} if calibration else {}),
         },
     )
     provenance = {

@@ -41,6 +41,13 @@ def telling_the_log(args: argparse.Namespace) -> Iterator[None]:
         raise InputError(f"{error}; all it printed: {args.printed}") from None
 
 
+def require_declared(settings: str, rehearsed: bool) -> None:
+    """Raise ``InputError`` unless the engine's entry says what was at work: the vendor's tools, or stand-ins."""
+    if json.loads(settings)["rehearsal"] != rehearsed:
+        at_work = "the rehearsal's stand-ins were" if rehearsed else "the vendor's own tools were"
+        raise InputError(f"{at_work} at work, which the engine's entry does not say: mend its rehearsal or its setup")
+
+
 @contextmanager
 def taking(folder: Path) -> Iterator[None]:
     """Remove in the end what a tool left of its working ``folder``."""

@@ -11,10 +11,11 @@ from _vendor import (
     describe_vendor_run,
     output_bytes,
     printed_by,
+    require_declared,
     taking,
     telling_the_log,
 )
-from pth2map.engines import torch_aie
+from pth2map.engines import vendor_script
 from pth2map.engines.tool_output import require_outputs
 from pth2map.files.atomic import read_json, replacing_folder, write_json
 from pth2map.files.command import run
@@ -36,13 +37,14 @@ def main() -> None:
         report = {}
         if images:
             with telling_the_log(args):
-                torch_aie.judge(printed_by(args), args.status)
+                vendor_script.judge("torch_aie", printed_by(args), args.status)
                 stems = list(names_by_stem([image.name for image in images]))
                 require_outputs(args.made / "outputs", stems, output_bytes(args, images))
             report = read_json(args.made / "report.json")
+            require_declared(args.settings, report["rehearsal"])
             (args.made / "outputs").rename(folder)
     described = describe_vendor_run(args, "torch_aie", report.pop("loop_seconds", 0))
-    write_json(args.run, {**described, "versions": report.get("versions")})
+    write_json(args.run, described)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ from _vendor import (
     add_tool_arguments,
     describe_vendor_run,
     printed_by,
+    require_declared,
     taking,
     telling_the_log,
 )
-from pth2map.engines import torch_aie
+from pth2map.engines import vendor_script
 from pth2map.files.atomic import read_json, write_json
 from pth2map.files.command import run
 
@@ -26,8 +27,9 @@ def main() -> None:
     parser.add_argument("--perf", required=True, type=Path, help="output (.json)")
     args = parser.parse_args()
     with taking(args.made), telling_the_log(args):
-        torch_aie.judge(printed_by(args), args.status)
+        vendor_script.judge("torch_aie", printed_by(args), args.status)
         report = read_json(args.made / "report.json")
+        require_declared(args.settings, report["rehearsal"])
     described = describe_vendor_run(args, "torch_aie", report["loop_seconds"])
     point = {
         "kind": described.pop("kind"),

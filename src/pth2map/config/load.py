@@ -24,12 +24,14 @@ from pth2map.config.schema import (
     OtherEngine,
     OwnWeights,
     TorchAieEngine,
+    VastaiEngine,
     VendorEngine,
 )
 from pth2map.files.errors import InputError, nearest
 from pth2map.networks.catalogue import NETWORKS
 from pth2map.networks.kept_rows import KEPT_IOU, KEPT_ROWS
 from pth2map.recipes.catalogue import RECIPES
+from pth2map.recipes.letterbox_settings import LetterboxSettings
 from pth2map.recipes.retinaface_settings import RetinaFaceSettings
 from pth2map.recipes.retinamask_settings import RetinaMaskDecode
 from pth2map.recipes.settings import Size
@@ -208,6 +210,9 @@ def _with_paths(config: Config, workflow_root: Path) -> Config:
     datasets = {}
     for name, dataset in config.datasets.items():
         changes: dict[str, Any] = {"root": placed(dataset.root)}
+        if dataset.calibration.source:
+            source = placed(dataset.calibration.source)
+            changes["calibration"] = dataset.calibration.model_copy(update={"source": source})
         if dataset.subset and dataset.subset.list:
             changes["subset"] = dataset.subset.model_copy(update={"list": placed(dataset.subset.list)})
         datasets[name] = dataset.model_copy(update=changes)
@@ -350,6 +355,7 @@ def _check_models(config: Config) -> list[str]:
         ]
         problems += [f"{key}.{problem}" for problem in (*_check_points(model, config), *_check_sizes(model))]
         problems += [f"{key}.{problem}" for problem in (*_check_graphs(model, config), *_check_aipp(model))]
+        problems += [f"{key}.{problem}" for problem in _check_calibration(model, config)]
     return problems
 
 
@@ -478,11 +484,37 @@ def _check_engine(model: Model, name: str, engine: Engine) -> list[str]:
             "its own for it"
         )
     recipe = model.recipe
+    if isinstance(engine, VastaiEngine):
+        return [*problems, *_check_card(model, name)]
     if isinstance(engine, VendorEngine) and not recipe.output_numbers:
         problems.append(f"engines: {name} writes raw output files, which recipe {recipe.kind} does not read")
     if isinstance(engine, TorchAieEngine) and recipe.input_ending != "npy":
         problems.append(f"engines: {name} reads .npy files, recipe {recipe.kind} writes .{recipe.input_ending}")
     return problems
+
+
+def _check_card(model: Model, name: str) -> list[str]:
+    """What a Vastai card and its runner cannot do."""
+    recipe = model.recipe
+    if recipe.input_ending != "npz":
+        return [f"engines: {name} reads .npz files, recipe {recipe.kind} writes .{recipe.input_ending}"]
+    if isinstance(recipe, LetterboxSettings) and recipe.preprocess.even_sizes:
+        return [f"recipe.preprocess.even_sizes: {name} takes pictures as they are; expected false"]
+    if isinstance(recipe, LetterboxSettings) and recipe.preprocess.resize == "stretch":
+        return [f"recipe.preprocess.resize: {name} has no stretch; expected letterbox"]
+    return []
+
+
+def _check_calibration(model: Model, config: Config) -> list[str]:
+    """Whether there are images for int8."""
+    if "int8" not in (model.variants.precisions or ()) or model.dataset not in config.datasets:
+        return []
+    source = config.datasets[model.dataset].calibration.source
+    key = f"variants.precisions: int8 needs images to calibrate with, datasets.{model.dataset}.calibration.source"
+    if source is None:
+        return [f"{key} is null; expected a folder"]
+    declared = any(DATA / folder.path == Path(source) for folder in config.folders.values())
+    return [] if declared or Path(source).is_dir() else [f"{key}: {source} is not a folder"]
 
 
 def _check_aipp(model: Model) -> list[str]:

@@ -11,6 +11,7 @@ from pth2map.config.schema import (
     NAME,
     SIZE,
     VARIANT,
+    Calibration,
     Config,
     Dataset,
     DeclaredFile,
@@ -30,6 +31,7 @@ from pth2map.files.fetch import check_obtainable, find_in_mirror
 from pth2map.files.hashing import hash_file
 from pth2map.files.records import Status, drop_unless_true, status
 from pth2map.networks.catalogue import NETWORKS
+from pth2map.recipes.catalogue import RecipeSettings
 
 RECORDS = Path("scratch/fetched")
 """Of declared files and folders that were found right: outputs of the fetch rules."""
@@ -116,13 +118,16 @@ class Points:
         block = self.model(model)
         if block.headline:
             return Point(model, block.headline.engine, block.headline.variant)
-        return self.points(model)[0]
+        engine = block.engines[0]
+        return Point(model, engine, block.variants.of(self.engine(engine))[0])
 
     def graph_path(self, point: Point) -> str:
         """The graph that the engine of a point runs or compiles, as it was checked against PyTorch."""
         engine = self.engine(point.engine)
         if isinstance(engine, TorchAieEngine) and engine.trace == "vendor":
             return f"results/{point.model}/{point.engine}/{point.variant}/model.ts"
+        if self.is_quantized(point):
+            return f"results/{point.model}/export/{point.size}/model_int8.onnx"
         return _graph_path(point.model, point.size, engine.graph)
 
     def compiled_graph(self, point: Point) -> str:
@@ -130,6 +135,26 @@ class Points:
         path = Path(self.graph_path(point))
         cast = NETWORKS[self.model(point.model).network].rois
         return path.with_name(f"{path.stem}_cast{path.suffix}").as_posix() if cast else path.as_posix()
+
+    def is_quantized(self, point: Point) -> bool:
+        """Whether the graph of a point was quantised here, before any engine had it."""
+        return point.precision == "int8" and self.engine(point.engine).kind == "onnxruntime"
+
+    @cache  # noqa: B019
+    def calibration_evidence(self, dataset: str) -> list[str]:
+        """The record of the folder that calibration images are drawn from, if it is declared."""
+        source = self.dataset(dataset).calibration.source
+        declaration = self.declared_folder(source) if source else None
+        return [_true_record(declaration)] if declaration else []
+
+    def calibration(self, model: str) -> Calibration:
+        """The images by which a block's int8 variants find their ranges."""
+        return self.dataset(self.model(model).dataset).calibration
+
+    def recipe(self, point: Point) -> RecipeSettings:
+        """The recipe as the engine of a point shares it with the host."""
+        recipe = self.model(point.model).recipe
+        return recipe.on_card() if self.engine(point.engine).kind == "vastai" else recipe
 
     def takes_raw_pixels(self, point: Point) -> bool:
         """Whether the device of a point subtracts the mean, so that its tensor files hold raw pixels."""
@@ -284,7 +309,7 @@ class Points:
         block, engine = self.model(point.model), self.engine(point.engine)
         return {
             "network": block.network,
-            "recipe": block.recipe.model_dump(mode="json"),
+            "recipe": self.recipe(point).model_dump(mode="json"),
             "export": block.export.model_dump(mode="json"),
             "scoring": block.scoring.model_dump(mode="json"),
             "weights": _origin(block),
@@ -300,10 +325,10 @@ class Points:
         """The recipe as far as stages know it that only preprocess: a change of its decode does not concern them."""
         return self.model(model).recipe.model_dump(mode="json", exclude={"decode"})
 
-    def recipe_before_decode(self, model: str) -> dict[str, Any]:
+    def recipe_before_decode(self, point: Point) -> dict[str, Any]:
         """The recipe as far as a device knows it, which may have a part in the decode."""
-        recipe = self.model(model).recipe
-        return recipe.model_dump(mode="json") if recipe.decodes_on_device else self.recipe_without_decode(model)
+        recipe = self.recipe(point)
+        return recipe.model_dump(mode="json") if recipe.decodes_on_device else self.recipe_without_decode(point.model)
 
     def engines_of(self, route: str, kind: str | None = None) -> list[str]:
         """Names of the engines of a route, and of a kind if one is given."""

@@ -21,6 +21,7 @@ SIZE = r"native|[1-9]\d*(?:x[1-9]\d*)?"
 CHIP = r"\d[A-Za-z0-9_-]*"
 VARIANT = rf"(?:{SIZE})-[a-z]+\d+-b[1-9]\d*"
 
+Precision = Literal["fp32", "fp16", "int8"]
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 PositiveInt = Annotated[int, Field(ge=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -77,6 +78,20 @@ class Subset(Section):
     )
 
 
+class Calibration(Section):
+    """Images by which a quantiser finds the ranges of a network's values: drawn once, the same for every engine."""
+
+    source: str | None = Field(
+        default=None, description="folder of images to draw from, below it anywhere: of declared files, or of yours"
+    )
+    images: PositiveInt = Field(default=50, description="how many")
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="which")
+    evaluation_images: bool = Field(
+        default=False,
+        description="whether images of the evaluated set may be drawn, as on the Vastai page; stamped in every result",
+    )
+
+
 class WiderFaceDataset(Section):
     """WIDER FACE, or any folder laid out like it."""
 
@@ -88,6 +103,7 @@ class WiderFaceDataset(Section):
     )
     subset: Subset | None = Field(default=None, description="a part of the images; null: all")
     shards: PositiveInt = Field(default=8, description="jobs that share the images of one pass")
+    calibration: Calibration = Field(default_factory=Calibration)
 
     layout: ClassVar[str] = "<root>/WIDER_val/images/<event>/*.jpg and <root>/ground_truth/*.mat"
     image_pattern: ClassVar[str] = "*/*.[jJ][pP]*[gG]"
@@ -119,6 +135,7 @@ class CocoDataset(Section):
     )
     subset: Subset | None = Field(default=None, description="a part of the images; null: all")
     shards: PositiveInt = Field(default=8, description="jobs that share the images of one pass")
+    calibration: Calibration = Field(default_factory=Calibration)
 
     layout: ClassVar[str] = "<root>/<split>/*.jpg and <root>/annotations/instances_<split>.json"
     image_pattern: ClassVar[str] = "**/*"
@@ -199,7 +216,10 @@ class VendorEngine(Section):
         "environment has been set up already. `all.tsv` takes the engine along once this is not null",
     )
     python: Annotated[str, Field(min_length=1)] = Field(
-        default="python3", description="the vendor's interpreter, in which its modules can be imported"
+        default="python3",
+        description="the vendor's interpreter, in which its modules can be imported; give its path: a name alone "
+        "is looked for among this project's programs first. The folder of the path comes first on PATH for the "
+        "vendor's commands",
     )
     device: Annotated[int, Field(ge=0)] = Field(default=0, description="number of the card")
     rehearsal: bool = Field(
@@ -250,6 +270,19 @@ class TorchAieEngine(VendorEngine):
     )
 
 
+class VastaiEngine(VendorEngine):
+    """A Vastai card: `vamc` compiles the ONNX graph with its post-processing, `vamp` runs it."""
+
+    precisions: ClassVar[tuple[str, ...]] = ("fp16", "int8")
+    graph: ClassVar[str] = "onnx"
+    largest_batch: ClassVar[int | None] = None
+    no_figure: ClassVar[frozenset[str]] = VendorEngine.no_figure | {"instances", "iterations"}
+
+    kind: Literal["vastai"] = Field(description="rules of `workflow/rules/engines/vastai.smk`")
+    instances: PositiveInt = Field(default=2, description="instances on the card when the throughput is measured")
+    iterations: PositiveInt = Field(default=1024, description="runs that are timed for `perf.json`")
+
+
 class OtherEngine(Section):
     """An engine of your own: its rules are in a file of yours, which docs/adding-an-engine.md describes."""
 
@@ -262,7 +295,7 @@ class OtherEngine(Section):
     kind: Name = Field(description="a name of your own for this kind of engine")
     rules: str = Field(description="the rules file (`.smk`) that makes its outputs")
     graph: Literal["onnx", "torchscript"] = Field(default="onnx", description="the graph it starts from")
-    precisions: Annotated[list[Literal["fp32", "fp16"]], Field(min_length=1)] = Field(
+    precisions: Annotated[list[Precision], Field(min_length=1)] = Field(
         default=["fp32"], description="what it can be asked to compute in"
     )
     rehearsal: bool = Field(default=False, description="whether it only stands in for the real thing; stamped")
@@ -276,6 +309,7 @@ BUILT_IN = {
     "torchscript": TorchScriptEngine,
     "ascend": AscendEngine,
     "torch_aie": TorchAieEngine,
+    "vastai": VastaiEngine,
 }
 """Kinds of engine that this project has rules for."""
 
@@ -292,6 +326,7 @@ Engine = Annotated[
     | Annotated[TorchScriptEngine, Tag("torchscript")]
     | Annotated[AscendEngine, Tag("ascend")]
     | Annotated[TorchAieEngine, Tag("torch_aie")]
+    | Annotated[VastaiEngine, Tag("vastai")]
     | Annotated[OtherEngine, Tag("other")],
     Discriminator(_kind_of_engine),
 ]
@@ -353,7 +388,7 @@ class Variants(Section):
     sizes: Annotated[
         list[Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=rf"^(?:{SIZE})$")]], Field(min_length=1)
     ] = Field(description="pixels of a square, `WxH`, or `native` for the size of each image")
-    precisions: Annotated[list[Literal["fp32", "fp16"]], Field(min_length=1)] | None = Field(
+    precisions: Annotated[list[Precision], Field(min_length=1)] | None = Field(
         default=None,
         description="what the engine is asked to compute in, as far as it can; null: what each does unless told "
         "otherwise (`ascend` fp16, all others fp32)",
@@ -377,10 +412,36 @@ class AscendCompile(Section):
     )
 
 
+class VastaiCompile(Section):
+    """What `vamc` is told of a network beside its graph, its shape and its precision."""
+
+    data_transport_mode: Annotated[int, Field(ge=0)] = Field(default=3, description="`backend.compile` of the compiler")
+    cluster_mode: Annotated[int, Field(ge=0)] = Field(default=0, description="the same")
+    calibrate_mode: Literal["kl_divergence", "percentile", "max", "mse"] = Field(
+        default="kl_divergence", description="`backend.quantize`: how ranges are found for int8"
+    )
+    quantize_per_channel: bool | None = Field(default=None, description="the same; null: what the compiler does")
+
+
 class Compile(Section):
     """What vendors' compilers are told, by kind of engine."""
 
     ascend: AscendCompile = Field(default_factory=AscendCompile)
+    vastai: VastaiCompile = Field(default_factory=VastaiCompile)
+
+
+class Quantization(Section):
+    """How `onnxruntime` makes an int8 graph out of the float one (static, QDQ)."""
+
+    method: Literal["minmax", "percentile", "entropy"] = Field(
+        default="minmax", description="how ranges of values are found on the calibration images"
+    )
+    per_channel: bool = Field(default=True, description="a scale for each channel of the weights")
+    exclude: list[str] = Field(
+        default_factory=list,
+        description="nodes that stay in float, by name or regular expression; "
+        "`results/{model}/export/{size}/int8_layers.tsv` says which cost most",
+    )
 
 
 class Scoring(Section):
@@ -422,6 +483,7 @@ class Model(Section):
     recipe: RecipeSettings
     export: Export = Field(default_factory=Export)
     compile: Compile = Field(default_factory=Compile)
+    quantization: Quantization = Field(default_factory=Quantization)
     scoring: Scoring = Field(default_factory=Scoring)
     engines: Annotated[list[Name], Field(min_length=1)] = Field(description="entries of `engines` it is offered on")
     variants: Variants

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pth2map.config.points import GRAPHS, Point, Points
-from pth2map.config.schema import AscendEngine, CocoDataset, OtherEngine, TorchAieEngine
+from pth2map.config.schema import AscendEngine, CocoDataset, OtherEngine, TorchAieEngine, VastaiEngine
 from pth2map.engines.catalogue import KINDS
 from pth2map.files.code import code_hash
 from pth2map.files.hashing import folder_state, hash_file, hash_json
@@ -21,6 +21,9 @@ from pth2map.recipes.catalogue import RECIPES
 
 TORCH_AIE, TRACE = "../vendor/torch_aie_infer", "../vendor/trace_network"
 """Commands that run in a vendor's interpreter."""
+
+PROBED = {"kind", "setup", "python", "device", "chip", "rehearsal", "set_device", "providers"}
+"""Keys of engines that decide what a probe finds."""
 
 
 class States:
@@ -97,13 +100,15 @@ class States:
     def infer(self, point: Point) -> str:
         recipe = RECIPES[self.points.model(point.model).recipe.kind]
         picked = [recipe.preprocess, recipe.decode, recipe.files]
-        facts = [self.points.recipe_before_decode(point.model), *self._session(point)]
+        facts = [self.points.recipe_before_decode(point), *self._session(point)]
         engine = self.points.engine(point.engine)
         if engine.kind in KINDS:
             before = [self.prepare(point), self._check(point)]
             return self._state("infer_files", facts, [*picked, self._runtime(point)], before)
         if isinstance(engine, AscendEngine):
             return self._state("accept_ais_bench", facts, picked, [self.prepare(point), self.compile(point)])
+        if isinstance(engine, VastaiEngine):
+            return self._state("accept_vamp", facts, picked, [self.prepare(point), self.compile(point)])
         if isinstance(engine, TorchAieEngine):
             before = [self._state(TORCH_AIE), self.prepare(point), self.compile(point)]
             return self._state("accept_torch_aie", facts, picked, before)
@@ -120,7 +125,22 @@ class States:
             before = [self.cast(point.model, point.size) if cast else self._check(point)]
             aipp = self._preprocess(point.model) if block.compile.ascend.aipp else None
             return self._state("accept_atc", [aipp, *self._session(point)], before=before)
+        if isinstance(engine, VastaiEngine):
+            recipe = self.points.recipe(point).model_dump(mode="json")
+            drawn = [self.calibration(block.dataset)] if point.precision == "int8" else []
+            before = [self._state("write_vamc_yaml"), self._state("write_vdsp"), self._check(point), *drawn]
+            facts = [recipe, block.compile.vastai.model_dump(mode="json"), *self._session(point)]
+            return self._state("accept_vamc", facts, before=before)
         return self.trace_check(point) if self._is_traced_by_vendor(point) else self._check(point)
+
+    @cache  # noqa: B019
+    def calibration(self, dataset: str) -> str:
+        """Of the images that int8 is calibrated with."""
+        block = self.points.dataset(dataset).calibration
+        declared = self.points.declared_folder(block.source) if block.source else None
+        content = declared.identity if declared else folder_state(Path(block.source or ""), "**/*")
+        facts = [block.model_dump(mode="json"), content]
+        return self._state("draw_calibration", facts, before=[self.index(dataset)])
 
     @cache  # noqa: B019
     def trace(self, point: Point) -> str:
@@ -139,7 +159,9 @@ class States:
 
     @cache  # noqa: B019
     def probe(self, engine: str) -> str:
-        return self._state("probe_engine", [engine, self.points.engine(engine).model_dump(mode="json")])
+        """Of the settings that a probe looks at, and no code: what is probed again makes all that waits for it anew."""
+        settings = self.points.engine(engine).model_dump(mode="json", include=PROBED)
+        return hash_json([engine, settings])[:12]
 
     def probes(self) -> dict[str, str]:
         """Of every engine."""
@@ -150,7 +172,7 @@ class States:
         """Of the detections of a shard, by either route. The number of shards changes none."""
         block = self.points.model(point.model)
         recipe = RECIPES[block.recipe.kind]
-        facts = block.recipe.model_dump(mode="json")
+        facts = self.points.recipe(point).model_dump(mode="json")
         if self.points.engine(point.engine).route == "files":
             picked = [recipe.preprocess, recipe.decode, recipe.files]
             return self._state("decode", [facts], picked, [self.infer(point)])
@@ -204,6 +226,9 @@ class States:
         engine = self.points.engine(point.engine)
         if isinstance(engine, AscendEngine):
             return self._state("bench_ais_bench", [*facts, engine.loops], before=[self.compile(point)])
+        if isinstance(engine, VastaiEngine):
+            timed = [*facts, engine.instances, engine.iterations]
+            return self._state("bench_vamp", timed, before=[self.compile(point)])
         if isinstance(engine, TorchAieEngine):
             picked = [recipe.preprocess, recipe.files]
             return self._state("bench_torch_aie", facts, picked, [self._state(TORCH_AIE), self.compile(point)])
@@ -232,7 +257,8 @@ class States:
 
     def _session(self, point: Point) -> list[Any]:
         engine = self.points.engine(point.engine)
-        return [engine.model_dump(mode="json", exclude={"route", "device", "loops"}), point.variant]
+        of_no_point = {"route", "device", "loops", "instances", "iterations"}
+        return [engine.model_dump(mode="json", exclude=of_no_point), point.variant]
 
     def _is_traced_by_vendor(self, point: Point) -> bool:
         return point.engine in self.points.traced_by_vendor()

@@ -35,6 +35,7 @@ _ABSENT = re.compile(
 )
 _HINTS: Mapping[str, str] = MappingProxyType(
     {
+        r"lib(ascendcl|ascend_hal)\S*: cannot open": "source CANN's set_env.sh: name it in engines.<name>.setup",
         r"load model from file failed": "the .om is missing, damaged, or compiled for another chip or by a newer CANN",
         r"acl open device \d+ failed": "npu-smi info shows which devices there are and how they are",
         r"tensorsize: ?\d+ filesize: ?\d+ not match": "the input files are of another size or type than the model's",

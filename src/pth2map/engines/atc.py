@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 from pth2map.engines.tool_output import ended, lines, tail
@@ -10,6 +11,7 @@ from pth2map.recipes.settings import Size
 
 # Ages of atc write "E10001: text", "E10007: [PID: 1] <time> text" and "[PID: 1] <time> Title(E10007): text".
 _MESSAGE = re.compile(r"(?:^|[\s(])([EW][A-Z0-9]\d{4})\b\)?:?(?:\s+|$)(?:\[PID: *\d+\]\s+\S+\s+)?(.*)$")
+_REHEARSED = b"PTH2MAP-REHEARSAL-OM"
 _START, _SUCCESS, _FAILURE = "ATC start working", "ATC run success", "ATC run failed"
 
 _HINTS: Mapping[str, str] = MappingProxyType(
@@ -51,6 +53,12 @@ def judge(log: str, status: int) -> None:
     code, reason = _first_error(printed)
     hint = _HINTS.get(code) or (_hint_of_setup(log) if status == 127 and not failed else None)
     raise InputError(f"{what}: {reason}{f'; {hint}' if hint else ''}")
+
+
+def is_rehearsed(om: Path) -> bool:
+    """Whether a compiled model is of the rehearsal's stand-in, which begins its files so."""
+    with om.open("rb") as file:
+        return file.read(len(_REHEARSED)) == _REHEARSED
 
 
 def warnings(log: str) -> list[str]:

@@ -27,11 +27,15 @@ class Probe:
     problems: tuple[str, ...] = ()
 
 
-def environment(setup: Sequence[str]) -> str:
-    """The beginning of a shell command that sources the scripts ``setup``; such scripts rarely stand ``set -eu``."""
-    if not setup:
-        return ""
-    return f"set +eu; {' '.join(f'source {shlex.quote(path)};' for path in setup)} set -eu; "
+def environment(setup: Sequence[str], python: str) -> str:
+    """The beginning of a shell command for which the scripts ``setup`` are sourced; few of them stand ``set -eu``.
+
+    When ``python``, the vendor's interpreter, is a path, its folder comes first on PATH: ``atc`` runs what is called
+    ``python3`` there, which would be this project's otherwise.
+    """
+    sourced = f"set +eu; {' '.join(f'source {shlex.quote(path)};' for path in setup)} set -eu; " if setup else ""
+    folder = str(Path(python).parent) if "/" in python else ""
+    return f"{sourced}export PATH={shlex.quote(folder)}:$PATH; " if folder else sourced
 
 
 def probe_ascend(engine: str, settings: Mapping[str, Any]) -> Probe:
@@ -39,7 +43,7 @@ def probe_ascend(engine: str, settings: Mapping[str, Any]) -> Probe:
     shell = _Shell.of(engine, settings)
     if shell.absent:
         return Probe(problems=shell.absent)
-    problems = [*shell.lacks_command("atc"), *shell.lacks_modules("ais_bench")]
+    problems = [*shell.lacks_command("atc"), *shell.lacks_modules("ais_bench", "aclruntime")]
     facts: dict[str, Any] = {"rehearsal": shell.rehearsal(), "python": shell.version()}
     problems += shell.contradiction()
     if settings["chip"]:
@@ -52,13 +56,14 @@ def probe_ascend(engine: str, settings: Mapping[str, Any]) -> Probe:
     try:
         found = npu_smi.soc_version(npu_smi.chips(done.stdout + done.stderr), settings["device"])
     except InputError as error:
+        if settings["chip"]:  # on a machine without a card a graph can still be compiled
+            return Probe({**facts, "card": str(error)}, tuple(problems))
         problems.append(f"engines.{engine}.device: {error}")
-    else:
-        if settings["chip"] and found != facts["soc_version"]:
-            problems.append(
-                f"engines.{engine}.chip: found {settings['chip']}, npu-smi tells of {found.removeprefix('Ascend')}"
-            )
-        facts["soc_version"] = found
+        return Probe(facts, tuple(problems))
+    if found != facts.setdefault("soc_version", found):
+        problems.append(
+            f"engines.{engine}.chip: found {settings['chip']}, npu-smi tells of {found.removeprefix('Ascend')}"
+        )
     return Probe(facts, tuple(problems))
 
 
@@ -71,10 +76,23 @@ def probe_torch_aie(engine: str, settings: Mapping[str, Any]) -> Probe:
     problems = [*shell.lacks_modules(*modules), *shell.contradiction()]
     if problems:
         return Probe(problems=tuple(problems))
-    done = shell.run(f"{shell.python} -c {shlex.quote('; '.join(f'import {module}' for module in modules))}")
+    imports = "; ".join(f"import {module}" for module in modules)
+    versions = f"print(*(getattr(module, '__version__', 'unknown') for module in ({', '.join(modules)},)))"
+    done = shell.run(f"{shlex.quote(shell.python)} -c {shlex.quote(f'{imports}; {versions}')}")
     if done.returncode != 0:
         problems.append(f"engines.{engine}: {', '.join(modules)} cannot be imported together: {_last_line(done)}")
-    return Probe({"rehearsal": shell.rehearsal(), "python": shell.version()}, tuple(problems))
+        return Probe(problems=tuple(problems))
+    found = dict(zip(modules, done.stdout.splitlines()[-1].split(), strict=True))
+    return Probe({"rehearsal": shell.rehearsal(), "python": shell.version(), **found}, tuple(problems))
+
+
+def probe_vastai(engine: str, settings: Mapping[str, Any]) -> Probe:
+    """``vamc`` and ``vamp``: fields of ``VastaiEngine``. How many cards there are, no command of theirs tells."""
+    shell = _Shell.of(engine, settings)
+    if shell.absent:
+        return Probe(problems=shell.absent)
+    problems = [*shell.lacks_command("vamc"), *shell.lacks_command("vamp"), *shell.contradiction()]
+    return Probe({"rehearsal": shell.rehearsal()}, tuple(problems))
 
 
 def probe_onnxruntime(engine: str, settings: Mapping[str, Any]) -> Probe:
@@ -104,6 +122,7 @@ PROBES: Mapping[str, Callable[[str, Mapping[str, Any]], Probe]] = MappingProxyTy
     {
         "ascend": probe_ascend,
         "torch_aie": probe_torch_aie,
+        "vastai": probe_vastai,
         "onnxruntime": probe_onnxruntime,
         "torchscript": probe_torchscript,
     }
@@ -116,12 +135,12 @@ PROBE = "probe.json"
 def drop_untrue(folder: Path, states: Mapping[str, str]) -> None:
     """Remove what is known of engines, ``<engine>/`` in ``folder``, where it need not hold any more.
 
-    That is what was found missing, since it may have been mended, and what was found in another state than that of
-    ``states``. So an engine is probed again without anything that waits for it being made again.
+    That is what was found missing, since it may have been mended, and what was found of other settings than those of
+    ``states``. What an engine has made stays until somebody asks for more of it.
     """
     for path in folder.glob(f"*/{PROBE}"):
         found = read_json(path)
-        if found["problems"] or found["state"] != states.get(found["engine"]):
+        if found.get("problems") or found.get("state") != states.get(found.get("engine")):
             for known in path.parent.iterdir():
                 known.unlink()
 
@@ -137,7 +156,7 @@ class _Shell:
 
     @classmethod
     def of(cls, engine: str, settings: Mapping[str, Any]) -> "_Shell":
-        return cls(engine, tuple(settings["setup"] or ()), shlex.quote(settings["python"]), settings["rehearsal"])
+        return cls(engine, tuple(settings["setup"] or ()), settings["python"], settings["rehearsal"])
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -149,7 +168,7 @@ class _Shell:
         )
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        shell = ["bash", "-c", f"set -euo pipefail; {environment(self.setup)}{command}"]
+        shell = ["bash", "-c", f"set -euo pipefail; {environment(self.setup, self.python)}{command}"]
         try:
             return subprocess.run(
                 shell, capture_output=True, text=True, errors="replace", check=False, timeout=_SECONDS
@@ -164,7 +183,7 @@ class _Shell:
     def lacks_modules(self, *names: str) -> list[str]:
         """A sentence for each module that the interpreter cannot find, or one for the interpreter."""
         code = f"import importlib.util as u, json; print(json.dumps([n for n in {list(names)} if not u.find_spec(n)]))"
-        done = self.run(f"{self.python} -c {shlex.quote(code)}")
+        done = self.run(f"{shlex.quote(self.python)} -c {shlex.quote(code)}")
         if done.returncode != 0:
             return [
                 f"engines.{self.engine}.python: {self.python} does not run ({_last_line(done)}); expected the vendor's "
@@ -178,8 +197,8 @@ class _Shell:
         ]
 
     def version(self) -> str:
-        done = self.run(f"{self.python} --version")
-        return (done.stdout + done.stderr).strip().removeprefix("Python ")
+        done = self.run(f"{shlex.quote(self.python)} --version")
+        return _last_line(done).removeprefix("Python ")
 
     def rehearsal(self) -> bool:
         return self.run(f'test -n "${{{REHEARSAL}:-}}"').returncode == 0

@@ -16,6 +16,8 @@ from pth2map.recipes.detections import Detections
 
 SYNTHETIC = "SYNTHETIC WEIGHTS"
 """The stamp of pictures whose detections say nothing of the model."""
+REHEARSAL = "REHEARSAL"
+"""The same of the hardware."""
 
 _TINTS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66))
 _BOX, _POINT, _TEXT = (0, 158, 115), (213, 94, 0), (255, 255, 255)  # of Okabe and Ito's palette, RGB

@@ -1,40 +1,52 @@
-"""Tensor files of RetinaFace on a Vastai card: what its runner ``vamp`` reads and writes.
+"""Tensor files of a Vastai card, as far as all recipes share them: what its runner ``vamp`` reads and writes.
 
 Inputs: ``<stem>.npz``, the image as it is (uint8 ``(3, h, w)`` RGB) under the one key ``input_0``: the card letterboxes
-by itself. A datalist names them, one absolute path a line. Outputs: ``output_%06d.npz`` with the keys ``output_0`` to
-``output_2``, numbered from 0 by the line of the datalist.
+by itself. A datalist names them, one absolute path a line. Outputs: ``output_%06d.npz`` with the keys ``output_0``,
+``output_1`` and so on, numbered from 0 by the line of the datalist.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from pth2map.files.arrays import read_npz
 from pth2map.files.atomic import write_text
 from pth2map.files.errors import InputError, some
 from pth2map.geometry.letterbox import Letterbox
-from pth2map.recipes.card_form import OUTPUTS
-from pth2map.recipes.letterbox_decode import Decode
-from pth2map.recipes.letterbox_preprocess import Preprocess
 from pth2map.recipes.tensor_files import names_by_stem, whole_stem_of
 
 DATALIST = "datalist.txt"
 
 
+class HasOutputs(Protocol):
+    def output_shapes(self, placement: Any) -> Mapping[str, tuple[int, ...]]:
+        """Shape of each output for one image, in the order of the device."""
+
+
 @dataclass(frozen=True)
-class Files:
+class CardFiles:
     """The files of a shard; :class:`pth2map.recipes.recipe.TensorFiles` says what each method is for.
 
     An input is the image as it is; a runtime of our own process letterboxes it when it reads it, as the card does.
     """
 
-    preprocess: Preprocess
-    decode: Decode
+    preprocess: Callable[[np.ndarray], tuple[np.ndarray, Letterbox]]
+    decode: HasOutputs
+
+    outputs: ClassVar[tuple[str, ...]]
+    """Keys of the arrays in a file of outputs, in the card's order."""
 
     stem = staticmethod(whole_stem_of)
+
+    def card_outputs(self, placement: Letterbox) -> dict[str, tuple[tuple[int, ...], DTypeLike]]:
+        """Shape for one image and dtype of each array that a card writes of an image at ``placement``, by its key."""
+        shapes = self.decode.output_shapes(placement).values()
+        return {key: (shape, np.float16) for key, shape in zip(self.outputs, shapes, strict=True)}
 
     def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
         write_card_input(folder, name, image)
@@ -56,12 +68,13 @@ class Files:
         return tensor
 
     def write_outputs(self, folder: Path, place: int, name: str, outputs: Sequence[np.ndarray]) -> None:
-        np.savez(output_file(folder, place), allow_pickle=False, **dict(zip(OUTPUTS, outputs, strict=True)))
+        np.savez(output_file(folder, place), allow_pickle=False, **dict(zip(self.outputs, outputs, strict=True)))
 
     def read_outputs(
         self, folder: Path, inputs: Path, places: Mapping[str, Letterbox]
     ) -> Iterator[tuple[Letterbox, list[np.ndarray]]]:
-        yield from zip(places.values(), read_card_outputs(folder, inputs / DATALIST, list(places)), strict=True)
+        found = read_card_outputs(folder, inputs / DATALIST, list(places), self.outputs)
+        yield from zip(places.values(), found, strict=True)
 
 
 def input_file(folder: Path, name: str) -> Path:
@@ -127,14 +140,24 @@ def read_datalist(path: Path, names: Sequence[str]) -> dict[str, int]:
     return {name_of[stem]: line for line, stem in enumerate(stems)}
 
 
-def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> Iterator[list[np.ndarray]]:
-    """The three outputs of each image of ``names`` (``event/stem``), in that order.
+def read_card_outputs(
+    folder: Path, datalist: Path, names: Sequence[str], keys: Sequence[str]
+) -> Iterator[list[np.ndarray]]:
+    """The outputs ``keys`` of each image of ``names`` (``event/stem``), in these orders; shapes are left to the decode.
 
-    Which file is whose says the datalist that the runner was given; shapes are left to the decode.
+    Raises ``InputError`` as :func:`list_card_outputs` does; as they are read, one after another, when a file cannot be
+    read or lacks an output.
+    """
+    return (_arrays(path, keys) for path in list_card_outputs(folder, datalist, names))
+
+
+def list_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> list[Path]:
+    """The output file of each image of ``names`` (``event/stem``), in that order.
+
+    Which file is whose says the datalist that the runner was given.
 
     Raises ``InputError`` when the datalist does not list exactly these images once each, and when there is not exactly
-    one output file for each of its lines (of other files only ``.npz`` are minded); as they are read, one after
-    another, when a file cannot be read or lacks an output.
+    one output file for each of its lines (of other files only ``.npz`` are minded).
     """
     line_of = read_datalist(datalist, names)
     expected = {output_file(folder, line): name for name, line in sorted(line_of.items(), key=lambda pair: pair[1])}
@@ -148,12 +171,12 @@ def read_card_outputs(folder: Path, datalist: Path, names: Sequence[str]) -> Ite
             f"{folder}: {' and '.join(what)}; expected one output file for each of the {len(line_of)} lines of "
             f"{datalist}. Empty the folder and run the card again"
         )
-    return map(_outputs, [output_file(folder, line_of[name]) for name in names])
+    return [output_file(folder, line_of[name]) for name in names]
 
 
-def _outputs(path: Path) -> list[np.ndarray]:
-    arrays = read_npz(path, tuple(OUTPUTS))
-    return [arrays[key] for key in OUTPUTS]
+def _arrays(path: Path, keys: Sequence[str]) -> list[np.ndarray]:
+    arrays = read_npz(path, keys)
+    return [arrays[key] for key in keys]
 
 
 def _listed_stems(datalist: Path) -> list[str]:

@@ -106,11 +106,12 @@ def _checked(outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.
     if len(outputs) != len(OUTPUTS):
         raise InputError(f"{len(outputs)} outputs, expected the three of a graph compiled with retinaface_nms")
     for (name, shape), output in zip(OUTPUTS.items(), outputs, strict=True):
-        if output.dtype != np.float16 or _without_ones(output.shape) != _without_ones(shape):
+        if output.dtype != np.float16 or without_ones(output.shape) != without_ones(shape):
             raise InputError(f"{name} is {output.dtype} {output.shape}, expected float16 {shape}")
     scores, corners, landmarks = outputs
     return scores.reshape(ROWS), corners.reshape(ROWS, 4), landmarks.reshape(ROWS, 10)
 
 
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of a shape that are longer than one: those a card may lay around an output, such as the batch's, go."""
     return tuple(length for length in shape if length != 1)

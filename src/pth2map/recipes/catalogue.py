@@ -7,13 +7,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pth2map.recipes.centerface_letterbox_settings import CenterFaceLetterboxSettings
 from pth2map.recipes.centerface_settings import CenterFaceSettings
 from pth2map.recipes.letterbox_settings import LetterboxSettings
 from pth2map.recipes.retinaface_settings import RetinaFaceSettings
 from pth2map.recipes.retinamask_settings import RetinaMaskSettings
 
 RecipeSettings = Annotated[
-    RetinaFaceSettings | LetterboxSettings | CenterFaceSettings | RetinaMaskSettings, Field(discriminator="kind")
+    RetinaFaceSettings | LetterboxSettings | CenterFaceSettings | CenterFaceLetterboxSettings | RetinaMaskSettings,
+    Field(discriminator="kind"),
 ]
 """A recipe block of the config."""
 
@@ -32,6 +34,7 @@ class Entry:
 
 
 RETINAFACE_OUTPUTS = ("loc", "conf", "landms")
+CENTERFACE_OUTPUTS = ("hm", "wh", "hm_offset", "landmarks")
 
 RECIPES: Mapping[str, Entry] = MappingProxyType(
     {
@@ -45,13 +48,19 @@ RECIPES: Mapping[str, Entry] = MappingProxyType(
             RETINAFACE_OUTPUTS,
             "pth2map.recipes.letterbox_preprocess",
             "pth2map.recipes.letterbox_decode",
-            "pth2map.recipes.card_files",
+            "pth2map.recipes.card_row_files",
         ),
         "centerface": Entry(
-            ("hm", "wh", "hm_offset", "landmarks"),
+            CENTERFACE_OUTPUTS,
             "pth2map.recipes.centerface_preprocess",
             "pth2map.recipes.centerface_decode",
             "pth2map.recipes.centerface_files",
+        ),
+        "centerface_letterbox": Entry(
+            CENTERFACE_OUTPUTS,
+            "pth2map.recipes.centerface_letterbox_preprocess",
+            "pth2map.recipes.centerface_decode",
+            "pth2map.recipes.card_map_files",
         ),
         "retinamask": Entry(
             ("bboxs", "labels", "scores", "masks"),

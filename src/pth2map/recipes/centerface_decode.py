@@ -8,8 +8,12 @@ import numpy as np
 from pth2map.files.errors import InputError
 from pth2map.geometry.affine import AffinePlacement
 from pth2map.geometry.boxes import nms
+from pth2map.geometry.letterbox import Letterbox
 from pth2map.recipes.centerface_settings import OUTPUT_STRIDE, CenterFaceDecode
 from pth2map.recipes.centerface_text import boxes_as_written, result_text, scores_as_written
+
+Placed = AffinePlacement | Letterbox
+"""Where an image lies on the input: each kind of letterbox undoes itself."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,11 @@ class Decode:
 
     settings: CenterFaceDecode
 
-    def device_outputs(self, outputs: Sequence[np.ndarray], placement: AffinePlacement) -> Sequence[np.ndarray]:
+    def device_outputs(self, outputs: Sequence[np.ndarray], placement: Placed) -> Sequence[np.ndarray]:
         """What a device hands over for one image: the network's outputs as they are."""
         return outputs
 
-    def __call__(self, outputs: Sequence[np.ndarray], placement: AffinePlacement) -> dict[str, np.ndarray]:
+    def __call__(self, outputs: Sequence[np.ndarray], placement: Placed) -> dict[str, np.ndarray]:
         """Detections of one image, by falling score; equal scores by row, then column of their cell.
 
         Returns ``boxes`` ``(n, 4)`` float64 x, y, w, h and ``scores`` ``(n,)`` float64, the values that the digits of
@@ -66,7 +70,7 @@ class Decode:
         """The detections of an image in which nothing was found."""
         return _detections(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 5, 2), np.float32))
 
-    def output_shapes(self, placement: AffinePlacement) -> dict[str, tuple[int, ...]]:
+    def output_shapes(self, placement: Placed) -> dict[str, tuple[int, ...]]:
         """Shape of each output for one image, in the network's order."""
         height, width = placement.height // OUTPUT_STRIDE, placement.width // OUTPUT_STRIDE
         channels = {"hm": 1, "wh": 2, "hm_offset": 2, "landmarks": 10}
@@ -86,7 +90,7 @@ class Decode:
             "the image",
         ]
 
-    def _checked(self, outputs: Sequence[np.ndarray], placement: AffinePlacement) -> Sequence[np.ndarray]:
+    def _checked(self, outputs: Sequence[np.ndarray], placement: Placed) -> Sequence[np.ndarray]:
         shapes = self.output_shapes(placement)
         if len(outputs) != len(shapes):
             raise InputError(f"{len(outputs)} outputs, expected {len(shapes)}: {', '.join(shapes)}")
@@ -124,7 +128,7 @@ def _at(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
     return maps.reshape(len(maps), -1)[:, cells].T
 
 
-def _to_image(points: np.ndarray, placement: AffinePlacement) -> np.ndarray:
+def _to_image(points: np.ndarray, placement: Placed) -> np.ndarray:
     """Points ``(..., 2)`` in cells → pixels of the image, rounded once to float32 as in the published code."""
     return placement.points_to_image(points.astype(np.float64) * OUTPUT_STRIDE).astype(np.float32)
 

@@ -37,7 +37,7 @@ class Preprocess:
             borderValue=(0, 0, 0),
         )
         tensor = np.empty((3, placement.height, placement.width), dtype=np.float32) if out is None else out
-        for channel, values in enumerate(self._normalised()):
+        for channel, values in enumerate(normalised_levels(self.settings)):
             values.take(warped[:, :, channel], out=tensor[channel], mode="clip")  # "raise" would copy
         return tensor, placement
 
@@ -48,24 +48,30 @@ class Preprocess:
 
     def protocol(self) -> list[str]:
         """The preprocessing in words, one clause an entry."""
-        mean, std = (", ".join(map(str, values)) for values in (self.settings.mean_bgr, self.settings.std_bgr))
         return [
             f"input: image scaled to fit {self.size.width}×{self.size.height} px and centred (bilinear), "
             "the rest 0 before the mean",
-            f"pixels: BGR, 0 to 1, minus mean ({mean}), divided by ({std})",
+            pixels_in_words(self.settings),
         ]
 
-    def _normalised(self) -> np.ndarray:
-        """``(3, 256)`` float32: what each grey level becomes.
 
-        The published arithmetic: constants of float32, computed in float64, rounded once.
-        """
-        mean, std = (
-            np.array(values, dtype=np.float32)[:, None].astype(np.float64)
-            for values in (self.settings.mean_bgr, self.settings.std_bgr)
-        )
-        values: np.ndarray = ((np.arange(256) / 255.0 - mean) / std).astype(np.float32)
-        return values
+def normalised_levels(settings: CenterFacePreprocess) -> np.ndarray:
+    """``(3, 256)`` float32: what each grey level of blue, green, red becomes.
+
+    The published arithmetic: constants of float32, computed in float64, rounded once.
+    """
+    mean, std = (
+        np.array(values, dtype=np.float32)[:, None].astype(np.float64)
+        for values in (settings.mean_bgr, settings.std_bgr)
+    )
+    values: np.ndarray = ((np.arange(256) / 255.0 - mean) / std).astype(np.float32)
+    return values
+
+
+def pixels_in_words(settings: CenterFacePreprocess) -> str:
+    """What :func:`normalised_levels` does, for a protocol."""
+    mean, std = (", ".join(map(str, values)) for values in (settings.mean_bgr, settings.std_bgr))
+    return f"pixels: BGR, 0 to 1, minus mean ({mean}), divided by ({std})"
 
 
 def _matrix(height: int, width: int, placement: AffinePlacement) -> np.ndarray:

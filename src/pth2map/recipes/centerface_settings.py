@@ -27,12 +27,16 @@ class CenterFacePreprocess(Section):
         description="what blue, green, red are divided by after that",
     )
 
+    recipe: ClassVar[str] = "centerface"
+    """The kind that it is part of."""
+
     def refusal(self, size: Size) -> str | None:
         """Why inputs of ``size`` cannot be had."""
         if all(side is not None and side % INPUT_MULTIPLE == 0 for side in (size.width, size.height)):
             return None
         return (
-            f"does not go with recipe.kind: centerface; expected one size for all images, multiples of {INPUT_MULTIPLE}"
+            f"does not go with recipe.kind: {self.recipe}; expected one size for all images, multiples of "
+            f"{INPUT_MULTIPLE}"
         )
 
 

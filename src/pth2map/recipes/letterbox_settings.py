@@ -1,6 +1,6 @@
 """What a config may ask of RetinaFace in a letterbox, the recipe of the Vastai page. No arithmetic here."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -71,6 +71,9 @@ class LetterboxSettings(RecipeSection):
     decode: LetterboxDecode = Field(default_factory=LetterboxDecode)
 
     input_ending: ClassVar[str] = "npz"
+
+    def on_card(self) -> Self:
+        return self.model_copy(update={"decode": self.decode.model_copy(update={"form": "card"})})
 
     @property
     def decodes_on_device(self) -> bool:

@@ -42,6 +42,10 @@ class RecipeSection(Section):
     raw_files: ClassVar[bool] = False
     """Whether there are also tensor files of raw pixels, for a device that subtracts the mean itself."""
 
+    def on_card(self) -> Self:
+        """The recipe where a card does its part of it: itself, unless its decode has a form for that."""
+        return self
+
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -53,6 +53,7 @@ rule compile_ascend:
         shape=input_shape_of,
         soc_version=soc_version_of,
         options=atc_options,
+        settings=engine_json,
         printed="logs/{model}/{engine}/{variant}/atc.txt",
         state=state("compile"),
     message:
@@ -62,7 +63,7 @@ rule compile_ascend:
         " --input_shape=image:{params.shape} --log=error --soc_version={params.soc_version} {params.options})"
         " > {params.printed:q} 2>&1 && status=0 || status=$?;"
         " python {input.script:q} --status $status --printed {params.printed:q} --made {params.stem}.$$.om"
-        " --om {output.om:q} 2> {log:q}"
+        " --settings {params.settings:q} --om {output.om:q} 2> {log:q}"
 
 
 rule infer_ascend:

@@ -16,6 +16,7 @@ from ais_bench.outputs import make_folder, save
 from ais_bench.summary import FilesInfo, Times, report, write
 from ais_bench.vintage import Vintage, of_environment
 from pth2map_rehearsal.environment import missing_library
+from pth2map_rehearsal.environment import chip_name
 from pth2map_rehearsal.om import NoCompiledModel, read_om
 from pth2map_rehearsal.session import Session
 
@@ -57,6 +58,8 @@ def _open(args: argparse.Namespace) -> Session:
     info("open device 0 success")
     try:
         model = read_om(Path(args.model))
+        if model.soc != f"Ascend{chip_name()}":
+            raise NoCompiledModel(f"{args.model} was compiled for {model.soc}")
     except NoCompiledModel as no_model:
         error(f"load model from file failed, model file is {args.model}")
         raise RuntimeError("[1][ACL: invalid parameter]") from no_model

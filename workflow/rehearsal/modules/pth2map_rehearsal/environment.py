@@ -1,4 +1,4 @@
-"""What a shell must have sourced before CANN's tools start."""
+"""What the machine of a rehearsal has: its chip, and what a shell must have sourced before CANN's tools start."""
 
 import os
 
@@ -8,3 +8,8 @@ def missing_library(library: str) -> str | None:
     if os.environ.get("ASCEND_TOOLKIT_HOME"):
         return None
     return f"{library}: cannot open shared object file: No such file or directory"
+
+
+def chip_name() -> str:
+    """Of the one chip, as npu-smi calls it."""
+    return os.environ.get("PTH2MAP_REHEARSAL_CHIP") or "310P3"

@@ -1,7 +1,8 @@
 """npu-smi, rehearsed: one card with one chip, whose name is ``PTH2MAP_REHEARSAL_CHIP``, 310P3 by default."""
 
-import os
 import sys
+
+from pth2map_rehearsal.environment import chip_name
 
 _USAGE = """\
 Usage: npu-smi info [-l | -m]
@@ -13,7 +14,7 @@ _WIDTHS = (19, 17, 54)
 
 def main(arguments: list[str]) -> int:
     """Status 0, or 1 and the usage on stderr for everything but ``info``, ``info -l`` and ``info -m``."""
-    chip = os.environ.get("PTH2MAP_REHEARSAL_CHIP") or "310P3"
+    chip = chip_name()
     texts = {("info",): _table(chip), ("info", "-l"): _list(), ("info", "-m"): _mapping(chip)}
     text = texts.get(tuple(arguments))
     if text is None:

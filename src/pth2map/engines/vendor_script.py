@@ -1,4 +1,4 @@
-"""Ascend's ``torch_aie``, by the script that runs in the vendor's interpreter: why a run of it failed."""
+"""The scripts of ``workflow/vendor``, which run in a vendor's interpreter: why a run of one failed."""
 
 from pth2map.engines.tool_output import ended, lines, tail
 from pth2map.files.errors import InputError
@@ -6,8 +6,8 @@ from pth2map.files.errors import InputError
 _SENTENCE = "error: "
 
 
-def judge(log: str, status: int) -> None:
-    """Raise ``InputError`` unless the exit status is 0; ``log`` is stdout and stderr of the script.
+def judge(tool: str, log: str, status: int) -> None:
+    """Raise ``InputError`` unless the exit status is 0; ``log`` is stdout and stderr of the script that runs ``tool``.
 
     What the script says itself is the sentence; of anything else, such as a traceback of the vendor's modules, the last
     lines.
@@ -16,4 +16,4 @@ def judge(log: str, status: int) -> None:
         return
     printed = lines(log)
     said = [line.removeprefix(_SENTENCE) for line in printed if line.startswith(_SENTENCE)]
-    raise InputError(said[-1] if said else f"{ended('torch_aie', status)}: {tail(printed)}")
+    raise InputError(said[-1] if said else f"{ended(tool, status)}: {tail(printed)}")
