@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 from harness import ROOT, Figure, Result, Table, mirror
 
-from pth2map.datasets.images import read_image
 from pth2map.config.read import read_points
+from pth2map.datasets.images import read_image
 from pth2map.engines.onnxruntime import Options, load
 from pth2map.export.complexity import measure as measure_complexity
 from pth2map.export.graphs import export_graph

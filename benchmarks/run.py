@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import coco_evaluator
+import int8
 import kept_masks
 import overhead
 import streaming
@@ -24,7 +25,7 @@ from matplotlib.figure import Figure as Picture
 from pth2map.files.provenance import describe_run
 
 # In this order: what needs much memory counts for whatever is measured after it.
-NAMES = ("stream", "upstream", "overhead", "evaluator", "coco", "masks")
+NAMES = ("stream", "upstream", "overhead", "evaluator", "coco", "masks", "int8")
 
 
 def main() -> None:
@@ -64,6 +65,7 @@ def benchmarks(folder: Path, rounds: int) -> dict[str, Callable[[], Result]]:
         lambda: widerface_evaluator.measure(rounds),
         lambda: coco_evaluator.measure(rounds),
         lambda: kept_masks.measure(folder, rounds),
+        lambda: int8.measure(folder, rounds),
     )
     return dict(zip(NAMES, functions, strict=True))
 

@@ -107,6 +107,8 @@ def choose_point(points: Points, model: str, engine: str | None = None, variant:
     """
     headline = points.headline(model)
     point = points.point(model, engine or headline.engine, variant or headline.variant)
+    if points.is_quantized(point):
+        raise InputError(f"{point.variant} is quantised by the workflow; choose a variant in fp32")
     kind = points.engine(point.engine).kind
     if kind not in KINDS:
         raise InputError(

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 from tests.bad_input.case import Area, Case, refused
 from tests.bad_input.page import hold
 
 from pth2map.datasets.index import DatasetIndex, IndexedImage
+from pth2map.recipes.card_form import OUTPUTS
 
 AREA = Area("Vendors' tools")
 START = "ATC start working now, please wait for a moment.\n...\n"
@@ -135,6 +137,65 @@ def cut_output(folder: Path) -> str:
 @AREA.case("a throughput that contradicts the mean time", "The log was changed, or is of two runs: run it again.")
 def contradiction(folder: Path) -> str:
     return ais_bench(folder, SUMMARY.replace(": 500.0", ": 50.0"))
+
+
+CARD = json.dumps({"kind": "retinaface_letterbox", "decode": {"form": "card"}})
+VASTAI = json.dumps({"kind": "vastai", "rehearsal": False})
+
+
+def vamc(folder: Path, printed: str, status: int, files: tuple[str, ...]) -> str:
+    made = folder / "vamc.1/compiled"
+    made.mkdir(parents=True)
+    for name in files:
+        (made / name).write_bytes(b"compiled")
+    (folder / "vamc.txt").write_text(printed)
+    call = ("--status", str(status), "--printed", folder / "vamc.txt", "--settings", VASTAI)
+    return refused("accept_vamc", *call, "--made", made.parent, "--compiled", folder / "compiled")
+
+
+@AREA.case("a vamc that leaves a model without one of its files", "Look for space on the disk and at the whole log.")
+def broken_model(folder: Path) -> str:
+    return vamc(folder, "compile done\n", 0, ("mod.so", "mod.json"))
+
+
+@AREA.case("a vamc that dumps core at an operator", "Another version of vamc, or a graph without the operator.")
+def core_dump(folder: Path) -> str:
+    text = "terminate called\nTVMError: CheckOutsidePipelineOps:78: softmax operators is outside of pipeline\n"
+    return vamc(folder, text + "Aborted (core dumped)\n", 134, ())
+
+
+def vamp(folder: Path, lose: int | None = None, swap: bool = False) -> str:
+    images = tuple(IndexedImage(f"0--A/{stem}", f"{stem}.jpg", 64, 64, "0" * 64) for stem in ("0_a", "0_b"))
+    DatasetIndex("widerface", str(folder), images, "0" * 64, None, False).save(folder / "index.json")
+    inputs, made = folder / "inputs", folder / "vamp.1/outputs"
+    inputs.mkdir()
+    made.mkdir(parents=True)
+    lines = [f"/inputs/{stem}.npz\n" for stem in ("0_a", "0_b")]
+    (inputs / "datalist.txt").write_text("".join(reversed(lines) if swap else lines))
+    for number in range(2):
+        arrays = {key: np.full(shape, -1, np.float16) for key, shape in OUTPUTS.items()}
+        np.savez(made / f"output_{number:06d}.npz", **arrays)
+    if lose is not None:
+        (made / f"output_{lose:06d}.npz").unlink()
+    (folder / "vamp.txt").write_text("")
+    (folder / "ready.json").write_text("{}")
+    return refused(
+        "accept_vamp",
+        *("--status", "0", "--printed", folder / "vamp.txt", "--made", made.parent, "--settings", VASTAI),
+        *("--ready", folder / "ready.json", "--index", folder / "index.json", "--shard", "1-of-1"),
+        *("--recipe", CARD, "--size", "64", "--inputs", inputs, "--outputs", folder / "outputs"),
+        *("--run", folder / "run.json"),
+    )
+
+
+@AREA.case("a result file of vamp that is missing", "Run it again; no result is taken for another's.")
+def lost_result(folder: Path) -> str:
+    return vamp(folder, lose=0)
+
+
+@AREA.case("a list of inputs in another order", "It was made or sorted by hand: make the inputs again.")
+def other_order(folder: Path) -> str:
+    return vamp(folder, swap=True)
 
 
 def required(folder: Path, problems: list[str]) -> str:

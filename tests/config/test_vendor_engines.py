@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 ASCEND = Point("retinaface", "ascend", "1000-fp16-b1")
 TORCH_AIE = Point("retinaface", "torch_aie", "1000-fp32-b1")
 OWN = Point("retinaface", "mine", "1000-fp32-b1")
+CARD = Point("retinaface_mnet", "vastai", "640-fp16-b1")
+CARD_INT8 = Point("retinaface_mnet", "vastai", "640-int8-b1")
+INT8 = {"models": {"retinaface_mnet": {"variants": {"precisions": ["fp32", "fp16", "int8"]}}}}
 
 
 @pytest.fixture
@@ -144,6 +147,43 @@ def test_what_an_engine_cannot_do_is_said_before_any_job(values, changes, senten
     assert f"\n  {sentence}" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"models": {"retinaface": {"engines": ["onnxruntime", "vastai"]}}},
+            "models.retinaface.engines: vastai reads .npz files, recipe retinaface writes .npy",
+        ),
+        (
+            {"models": {"retinaface_mnet": {"recipe": {"preprocess": {"resize": "stretch"}}}}},
+            "models.retinaface_mnet.recipe.preprocess.resize: vastai has no stretch; expected letterbox",
+        ),
+        (
+            {**INT8, "datasets": {"widerface": {"calibration": {"source": None}}}},
+            "models.retinaface_mnet.variants.precisions: int8 needs images to calibrate with, "
+            "datasets.widerface.calibration.source is null; expected a folder",
+        ),
+        (
+            {**INT8, "datasets": {"widerface": {"calibration": {"source": "/no/images"}}}},
+            "models.retinaface_mnet.variants.precisions: int8 needs images to calibrate with, "
+            "datasets.widerface.calibration.source: /no/images is not a folder",
+        ),
+    ],
+)
+def test_what_a_card_cannot_do_is_said_before_any_job(values, changes, sentence):
+    with pytest.raises(InputError) as error:
+        loaded(values, changes)
+    assert f"\n  {sentence}" in str(error.value)
+
+
+def test_a_card_does_its_part_of_the_recipe(values):
+    points = loaded(values, INT8)
+    assert points.recipe(CARD).decode.form == "card"
+    assert points.leaf(CARD)["recipe"]["decode"]["form"] == "card"
+    assert points.recipe(Point("retinaface_mnet", "onnxruntime", "640-fp32-b1")).decode.form == "host"
+    assert points.recipe(Point("centerface_vastai", "vastai", "640-fp16-b1")).kind == "centerface_letterbox"
+
+
 STAGES = ("prepare", "compile", "infer", "detect", "score", "bench")
 
 
@@ -174,11 +214,32 @@ ALL = set(STAGES)
         (TORCH_AIE, {"engines": {"torch_aie": {"trace": "vendor"}}}, ALL - {"prepare"}),
         (TORCH_AIE, {"engines": {"torch_aie": {"set_device": "torch_aie"}}}, ALL - {"prepare", "compile"}),
         (TORCH_AIE, {"models": {"retinaface": {"compile": {"ascend": {"aipp": False}}}}}, set()),
+        (CARD, {"engines": {"vastai": {"iterations": 8, "instances": 1}}}, {"bench"}),
+        (CARD, {"engines": {"vastai": {"setup": "activate.sh"}}}, ALL - {"prepare"}),
+        (CARD, {"models": {"retinaface_mnet": {"recipe": {"preprocess": {"even_sizes": True}}}}}, ALL),
+        (CARD, {"models": {"retinaface_mnet": {"compile": {"vastai": {"cluster_mode": 1}}}}}, ALL - {"prepare"}),
+        (CARD, {"models": {"retinaface_mnet": {"recipe": {"decode": {"nms_threshold": 0.5}}}}}, ALL - {"prepare"}),
+        (CARD, {"models": {"retinaface_mnet": {"recipe": {"decode": {"form": "card"}}}}}, set()),
+        (CARD, {"datasets": {"widerface": {"calibration": {"seed": 7}}}}, set()),
         (OWN, {"engines": {"mine": {"options": {"target": "cuda"}}}}, {"infer", "detect", "score", "bench"}),
     ],
 )
 def test_what_depends_on_a_key_is_made_again(values, point, changes, expected):
     assert changed(values, point, changes) == expected
+
+
+def test_other_calibration_images_make_int8_anew(values, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.jpg").write_bytes(b"an image")
+    calibration = {"source": str(tmp_path / "images")}
+    given = {**INT8, "datasets": {"widerface": {"calibration": calibration}}}
+    before = states(values, CARD_INT8, given)
+    for change in ({"seed": 1}, {"images": 51}, {"evaluation_images": True}):
+        other = {**INT8, "datasets": {"widerface": {"calibration": calibration | change}}}
+        after = states(values, CARD_INT8, other)
+        assert {stage for stage in STAGES if before[stage] != after[stage]} == ALL - {"prepare"}
+    (tmp_path / "images/b.jpg").write_bytes(b"another")
+    assert states(values, CARD_INT8, given)["compile"] != before["compile"]
 
 
 def test_other_rules_of_an_engine_of_ones_own_make_it_infer_again(values):

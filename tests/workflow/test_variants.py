@@ -21,6 +21,7 @@ engines:
   by_files: {kind: onnxruntime, route: files}
   atc: {kind: ascend, setup: workflow/rehearsal/set_env.sh, python: python, chip: 310P3, rehearsal: true}
   card: {kind: vastai, setup: workflow/rehearsal/set_env.sh, rehearsal: true, iterations: 4}
+  vsx: {kind: vastai, runner: vaststreamx, setup: workflow/rehearsal/set_env.sh, python: python, rehearsal: true}
 models:
   retinaface_card:
     network: retinaface_mobilenet025
@@ -31,6 +32,14 @@ models:
     engines: [onnxruntime, card]
     variants: {sizes: [320], precisions: [fp32, fp16, int8]}
     headline: {engine: onnxruntime, variant: 320-fp32-b1}
+  retinaface_vsx:
+    network: retinaface_mobilenet025
+    weights: retinaface_mobilenet025
+    dataset: widerface
+    recipe: {kind: retinaface_letterbox, preprocess: {even_sizes: true}}
+    export: {opset: 10, dynamic: []}
+    engines: [vsx]
+    variants: {sizes: [320]}
   retinaface_mnet:
     engines: [onnxruntime, by_files, torchscript]
     variants: {sizes: [320, 416]}
@@ -56,7 +65,7 @@ def folder(mirror, tmp_path_factory) -> Path:
     """A folder in which every point of three blocks has been made."""
     folder = tmp_path_factory.mktemp("variants")
     (folder / "variants.yaml").write_text(OVERLAY)
-    models = ("retinaface_mnet", "retinaface_r50", "centerface", "retinaface_card")
+    models = ("retinaface_mnet", "retinaface_r50", "centerface", "retinaface_card", "retinaface_vsx")
     targets = [f"results/{model}/{file}" for model in models for file in ("all.tsv", "map.txt")]
     targets += ["results/retinaface_mnet/onnxruntime/416-fp32-b1/drawn"]
     run = call(folder, mirror, *targets)
@@ -157,7 +166,7 @@ def test_the_rehearsed_ascend_route_finds_nearly_the_same_in_every_batch(folder)
 def test_the_rehearsed_card_finds_what_the_embedded_engine_finds_in_its_form(folder):
     """Row by row; AP of 24 images moves by 0.02 when one box is rounded across the IoU that counts."""
     rows = {(row["engine"], row["precision"]): row for row in table(folder, "retinaface_card")}
-    assert set(rows) == {("onnxruntime", "fp32"), ("card", "fp16"), ("card", "int8")}
+    assert set(rows) == {("onnxruntime", "fp32"), ("onnxruntime", "int8"), ("card", "fp16"), ("card", "int8")}
     for precision in ("fp16", "int8"):
         row = rows["card", precision]
         assert (row["kind"], row["rehearsal"], row["comparable"]) == ("vastai", "yes", "no")
@@ -186,6 +195,35 @@ def test_the_images_of_a_calibration_are_told_and_none_of_them_is_evaluated(fold
     assert len(list((folder / "scratch/calibration/widerface/images").glob("*.jpg"))) == 8
     plain = json.loads((point(folder, "retinaface_card", "card", "320-fp16-b1") / "map.json").read_text())
     assert "calibration" not in plain["hashes"]
+
+
+def test_the_cards_python_interface_is_another_runner_of_the_same_model(folder):
+    """Its pictures have even sides, as the published script makes them, so that a few rows differ."""
+    runs = [load_detections(point(folder, model, engine, "320-fp16-b1") / "detections/detections.npz")
+            for model, engine in (("retinaface_vsx", "vsx"), ("retinaface_card", "card"))]  # fmt: skip
+    assert runs[0].names == runs[1].names
+    index = json.loads((folder / "scratch/datasets/widerface/index.json").read_text())
+    even = [number for number, image in enumerate(index["images"]) if not (image["width"] % 2 or image["height"] % 2)]
+    assert 5 < len(even) < 24
+    for number in even:
+        ours, theirs = (slice(run.offsets[number], run.offsets[number + 1]) for run in runs)
+        np.testing.assert_array_equal(runs[0].boxes[ours], runs[1].boxes[theirs])
+        np.testing.assert_array_equal(runs[0].scores[ours], runs[1].scores[theirs])
+    result = json.loads((folder / "results/retinaface_vsx/map.json").read_text())
+    assert "a rehearsal by stand-ins of vamc and vaststreamx, fp16" in result["protocol"]
+
+
+def test_int8_of_onnx_runtime_is_a_point_of_its_own(folder):
+    """Of a smaller graph with the same calibration images, whose distance from PyTorch is told, not limited."""
+    exported = folder / "results/retinaface_card/export/320"
+    parity = json.loads((exported / "model_int8.onnx.parity.json").read_text())
+    assert parity["max_abs_allowed"] is None
+    assert parity["outputs"]["conf"]["max_abs"] > 5e-4
+    assert (exported / "model_int8.onnx").stat().st_size < 0.5 * (exported / "model.onnx").stat().st_size
+    result = json.loads((point(folder, "retinaface_card", "onnxruntime", "320-int8-b1") / "map.json").read_text())
+    card = json.loads((point(folder, "retinaface_card", "card", "320-int8-b1") / "map.json").read_text())
+    assert result["hashes"]["calibration"] == card["hashes"]["calibration"]
+    assert ", int8, batch 1; calibration: 8 images" in result["protocol"]
 
 
 def test_every_image_has_its_best_peaks_and_no_more(folder):

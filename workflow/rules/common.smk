@@ -73,6 +73,8 @@ onstart:
         sweep()
 
 
+# Scripts that run in a vendor's interpreter.
+VENDOR = SCRIPTS.parent / "vendor"
 ENVIRONMENT = str(ROOT / "envs" / "pth2map.yaml")
 
 
@@ -314,7 +316,20 @@ def iterations_of(wildcards):
 def calibration_list_of(wildcards):
     """The calibration images of a point in int8."""
     quantized = point_of(wildcards).precision == "int8"
-    return calibration_folder(wildcards.model) + "/list.json" if quantized else []
+    return calibration_list_of_model(wildcards) if quantized else []
+
+
+def calibration_list_of_model(wildcards):
+    return f"{calibration_folder(wildcards.model)}/list.json"
+
+
+def quantization_options(wildcards):
+    """How a graph of a model is quantised for ONNX Runtime."""
+    quantization = POINTS.model(wildcards.model).quantization
+    options = ["--method", quantization.method]
+    options += [] if quantization.per_channel else ["--per-tensor"]
+    options += ["--exclude", *quantization.exclude] if quantization.exclude else []
+    return " ".join(map(shlex.quote, options))
 
 
 def calibration_folder(model):

@@ -408,6 +408,8 @@ def _check_graphs(model: Model, config: Config) -> list[str]:
     if network.rows == "open":
         problems += _check_kept_rows(model, config)
     if network.rows:
+        if "int8" in (model.variants.precisions or ()):
+            problems.append(f"variants.precisions: network {model.network}, whose outputs are rows, has no int8")
         if max(model.variants.batches) > 1:
             problems.append(f"variants.batches: network {model.network} takes one image a run; expected 1")
         if model.export.dynamic:
@@ -498,8 +500,6 @@ def _check_card(model: Model, name: str) -> list[str]:
     recipe = model.recipe
     if recipe.input_ending != "npz":
         return [f"engines: {name} reads .npz files, recipe {recipe.kind} writes .{recipe.input_ending}"]
-    if isinstance(recipe, LetterboxSettings) and recipe.preprocess.even_sizes:
-        return [f"recipe.preprocess.even_sizes: {name} takes pictures as they are; expected false"]
     if isinstance(recipe, LetterboxSettings) and recipe.preprocess.resize == "stretch":
         return [f"recipe.preprocess.resize: {name} has no stretch; expected letterbox"]
     return []

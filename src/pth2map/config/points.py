@@ -22,6 +22,7 @@ from pth2map.config.schema import (
     OtherEngine,
     OwnWeights,
     TorchAieEngine,
+    VastaiEngine,
     VendorEngine,
     parse_variant,
 )
@@ -163,6 +164,10 @@ class Points:
     def traced_by_vendor(self) -> list[str]:
         """Names of the engines whose networks are traced in the vendor's interpreter."""
         return [n for n, e in self.config.engines.items() if isinstance(e, TorchAieEngine) and e.trace == "vendor"]
+
+    def engines_by_runner(self, runner: str) -> list[str]:
+        """Names of the engines on a Vastai card that are run by one of its runners."""
+        return [n for n, e in self.config.engines.items() if isinstance(e, VastaiEngine) and e.runner == runner]
 
     def rules_files(self) -> list[str]:
         """Rules of engines of the user's own, each file once."""
@@ -314,6 +319,7 @@ class Points:
             "scoring": block.scoring.model_dump(mode="json"),
             "weights": _origin(block),
             "compile": block.compile.model_dump(mode="json").get(engine.kind),
+            "quantization": block.quantization.model_dump(mode="json") if self.is_quantized(point) else None,
             "engine": engine.model_dump(mode="json", exclude=set(engine.no_figure)),
             "precision": point.precision,
             "batch": point.batch,

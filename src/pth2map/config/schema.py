@@ -175,6 +175,7 @@ class OwnProcessEngine(Section):
 class OnnxRuntimeEngine(OwnProcessEngine):
     """ONNX Runtime in a process of the workflow."""
 
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
     graph: ClassVar[str] = "onnx"
 
     kind: Literal["onnxruntime"] = Field(description="rules of `workflow/rules/engines/onnxruntime.smk`")
@@ -271,7 +272,7 @@ class TorchAieEngine(VendorEngine):
 
 
 class VastaiEngine(VendorEngine):
-    """A Vastai card: `vamc` compiles the ONNX graph with its post-processing, `vamp` runs it."""
+    """A Vastai card: `vamc` compiles the ONNX graph with its post-processing, `vamp` or `vaststreamx` runs it."""
 
     precisions: ClassVar[tuple[str, ...]] = ("fp16", "int8")
     graph: ClassVar[str] = "onnx"
@@ -279,6 +280,9 @@ class VastaiEngine(VendorEngine):
     no_figure: ClassVar[frozenset[str]] = VendorEngine.no_figure | {"instances", "iterations"}
 
     kind: Literal["vastai"] = Field(description="rules of `workflow/rules/engines/vastai.smk`")
+    runner: Literal["vamp", "vaststreamx"] = Field(
+        default="vamp", description="vamp: the vendor's command over a list of files; vaststreamx: its Python interface"
+    )
     instances: PositiveInt = Field(default=2, description="instances on the card when the throughput is measured")
     iterations: PositiveInt = Field(default=1024, description="runs that are timed for `perf.json`")
 
@@ -434,7 +438,7 @@ class Quantization(Section):
     """How `onnxruntime` makes an int8 graph out of the float one (static, QDQ)."""
 
     method: Literal["minmax", "percentile", "entropy"] = Field(
-        default="minmax", description="how ranges of values are found on the calibration images"
+        default="percentile", description="how ranges of values are found on the calibration images"
     )
     per_channel: bool = Field(default=True, description="a scale for each channel of the weights")
     exclude: list[str] = Field(

@@ -20,9 +20,10 @@ from pth2map.networks.catalogue import NETWORKS
 from pth2map.recipes.catalogue import RECIPES
 
 TORCH_AIE, TRACE = "../vendor/torch_aie_infer", "../vendor/trace_network"
+VASTSTREAMX = "../vendor/vaststreamx_infer"
 """Commands that run in a vendor's interpreter."""
 
-PROBED = {"kind", "setup", "python", "device", "chip", "rehearsal", "set_device", "providers"}
+PROBED = {"kind", "setup", "python", "device", "chip", "rehearsal", "set_device", "runner", "providers"}
 """Keys of engines that decide what a probe finds."""
 
 
@@ -108,7 +109,10 @@ class States:
         if isinstance(engine, AscendEngine):
             return self._state("accept_ais_bench", facts, picked, [self.prepare(point), self.compile(point)])
         if isinstance(engine, VastaiEngine):
-            return self._state("accept_vamp", facts, picked, [self.prepare(point), self.compile(point)])
+            before = [self.prepare(point), self.compile(point)]
+            if engine.runner == "vaststreamx":
+                before.append(self._state(VASTSTREAMX))
+            return self._state(f"accept_{engine.runner}", facts, picked, before)
         if isinstance(engine, TorchAieEngine):
             before = [self._state(TORCH_AIE), self.prepare(point), self.compile(point)]
             return self._state("accept_torch_aie", facts, picked, before)
@@ -199,6 +203,20 @@ class States:
         return self._state("draw_detections", facts, before=[self.gather(point)])
 
     @cache  # noqa: B019
+    def quantize(self, model: str, size: str) -> str:
+        """Of a graph in int8 for ONNX Runtime."""
+        block = self.points.model(model)
+        facts = [block.quantization.model_dump(mode="json"), self._preprocess(model), size]
+        before = [self.check(model, size, "onnx"), self.calibration(block.dataset)]
+        return self._state("quantize_graph", facts, [RECIPES[block.recipe.kind].preprocess], before)
+
+    @cache  # noqa: B019
+    def int8_check(self, model: str, size: str) -> str:
+        picked = [RECIPES[self.points.model(model).recipe.kind].preprocess, KINDS["onnxruntime"]]
+        before = [self.reference(model, size), self.quantize(model, size)]
+        return self._state("check_export", picked=picked, before=before)
+
+    @cache  # noqa: B019
     def cast(self, model: str, size: str) -> str:
         return self._state("cast_rois", before=[self.check(model, size, "onnx")])
 
@@ -250,6 +268,8 @@ class States:
         return [self.formula(model)] if model in self.points.formula_models() else []
 
     def _check(self, point: Point) -> str:
+        if self.points.is_quantized(point):
+            return self.int8_check(point.model, point.size)
         return self.check(point.model, point.size, self.points.engine(point.engine).graph)
 
     def _preprocess(self, model: str) -> Any:

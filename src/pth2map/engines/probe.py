@@ -87,11 +87,17 @@ def probe_torch_aie(engine: str, settings: Mapping[str, Any]) -> Probe:
 
 
 def probe_vastai(engine: str, settings: Mapping[str, Any]) -> Probe:
-    """``vamc`` and ``vamp``: fields of ``VastaiEngine``. How many cards there are, no command of theirs tells."""
+    """``vamc`` and ``vamp``, and ``vaststreamx`` in the vendor's interpreter where it runs: fields of ``VastaiEngine``.
+
+    How many cards there are, no command of theirs tells.
+    """
     shell = _Shell.of(engine, settings)
     if shell.absent:
         return Probe(problems=shell.absent)
-    problems = [*shell.lacks_command("vamc"), *shell.lacks_command("vamp"), *shell.contradiction()]
+    problems = [*shell.lacks_command("vamc"), *shell.lacks_command("vamp")]
+    if settings["runner"] == "vaststreamx":
+        problems += shell.lacks_modules("vaststreamx")
+    problems += shell.contradiction()
     return Probe({"rehearsal": shell.rehearsal()}, tuple(problems))
 
 

@@ -49,7 +49,11 @@ class CardFiles:
         return {key: (shape, np.float16) for key, shape in zip(self.outputs, shapes, strict=True)}
 
     def write_input(self, folder: Path, name: str, image: np.ndarray) -> None:
-        write_card_input(folder, name, image)
+        write_card_input(folder, name, self.picture(image))
+
+    def picture(self, image: np.ndarray) -> np.ndarray:
+        """What is handed to the card of an image: the image as it is."""
+        return image
 
     def list_inputs(self, folder: Path, names: Sequence[str], place: Path) -> None:
         write_datalist(folder / DATALIST, place, names)

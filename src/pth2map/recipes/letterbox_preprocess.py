@@ -29,7 +29,7 @@ class Preprocess:
         Raises ``InputError`` when no pixels would be left of a very thin image.
         """
         placement = self.placement(*image.shape[:2])
-        image = _resized(image, placement.image_height, placement.image_width)
+        image = self.evened(image)
         image = _resized(image, placement.resized_height, placement.resized_width)
         mean = np.array(self.settings.mean_bgr, dtype=np.float32)[:, None, None]
         tensor = np.empty((3, placement.height, placement.width), dtype=np.float32) if out is None else out
@@ -40,6 +40,11 @@ class Preprocess:
         tensor[:, top:bottom, :left] = tensor[:, top:bottom, right:] = padding
         np.subtract(image.transpose(2, 0, 1), mean, out=tensor[:, top:bottom, left:right])
         return tensor, placement
+
+    def evened(self, image: np.ndarray) -> np.ndarray:
+        """The picture that the letterbox is of: with ``even_sizes`` its odd sides are resized to even ones."""
+        placement = self.placement(*image.shape[:2])
+        return _resized(image, placement.image_height, placement.image_width)
 
     def placement(self, height: int, width: int) -> Letterbox:
         """Where an image of ``height`` × ``width`` pixels lies on the input.

@@ -3,8 +3,6 @@
 # shard. Makes: results/<model>/<engine>/<variant>/perf.json (and model.ts with its check where the vendor's torch
 # traces), output files of a shard.
 
-VENDOR = SCRIPTS.parent / "vendor"
-
 
 rule trace_for_torch_aie:
     """Trace the network in the vendor's interpreter, whose torch may be too old for a trace of ours."""

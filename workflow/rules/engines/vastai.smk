@@ -1,4 +1,5 @@
-# A Vastai card: `vamc` compiles a graph with its post-processing, `vamp` runs it over a list of files.
+# A Vastai card: `vamc` compiles a graph with its post-processing, `vamp` or a script over `vaststreamx` runs it over a list
+# of files.
 # Needs: an exported graph that passed its check, an engine that lacks nothing (preflight), tensor files of a shard, and
 # for int8 the calibration images.
 # Makes: results/<model>/<engine>/<variant>/{vdsp.json,compile.yaml,compiled,perf.json}, output files of a shard.
@@ -71,7 +72,7 @@ rule compile_vastai:
         " --settings {params.settings:q} --compiled {output.compiled:q} 2> {log:q}"
 
 
-rule infer_vastai:
+rule infer_vamp:
     """Run the list of a shard's files on the card with vamp."""
     input:
         script=script("accept_vamp"),
@@ -90,7 +91,7 @@ rule infer_vastai:
     benchmark:
         "logs/{model}/{engine}/{variant}/{state}/infer-{shard}.benchmark.tsv"
     wildcard_constraints:
-        engine=pattern(POINTS.engines_of_kind("vastai")),
+        engine=pattern(POINTS.engines_by_runner("vamp")),
     conda:
         ENVIRONMENT
     resources:
@@ -112,6 +113,55 @@ rule infer_vastai:
         " ({params.environment}vamp -m {input.compiled:q}/mod --vdsp_params {input.vdsp:q} -d {params.device} -i 1 -p 1"
         " -b {params.batch} --datalist {input.inputs:q}/datalist.txt --path_output {params.place}.$$/outputs)"
         " > {params.printed:q} 2>&1 && status=0 || status=$?;"
+        " python {input.script:q} --status $status --printed {params.printed:q} --made {params.place}.$$"
+        " --settings {params.settings:q} --ready {input.ready:q} --index {input.index:q} --shard {wildcards.shard}"
+        " --recipe {params.recipe:q} --size {params.size} --inputs {input.inputs:q}"
+        " --outputs {output.outputs:q} --run {output.run:q} 2> {log:q}"
+
+
+rule infer_vaststreamx:
+    """Run the list of a shard's files on the card by the vendor's Python interface."""
+    input:
+        script=script("accept_vaststreamx"),
+        infer=str(VENDOR / "vaststreamx_infer.py"),
+        ready=ancient(ready_of),
+        compiled="results/{model}/{engine}/{variant}/compiled",
+        vdsp="results/{model}/{engine}/{variant}/vdsp.json",
+        index=index_of,
+        inputs="scratch/{model}/{engine}/{variant}/{state}/{shard}/inputs",
+    output:
+        outputs=temp(
+            directory("scratch/{model}/{engine}/{variant}/{state}/{shard}/outputs")
+        ),
+        run="scratch/{model}/{engine}/{variant}/{state}/{shard}/run.json",
+    log:
+        "logs/{model}/{engine}/{variant}/{state}/infer-{shard}.log",
+    benchmark:
+        "logs/{model}/{engine}/{variant}/{state}/infer-{shard}.benchmark.tsv"
+    wildcard_constraints:
+        engine=pattern(POINTS.engines_by_runner("vaststreamx")),
+    conda:
+        ENVIRONMENT
+    resources:
+        card=cards_of,
+    params:
+        environment=environment_of,
+        python=python_of,
+        place="scratch/{model}/{engine}/{variant}/{state}/{shard}/vaststreamx",
+        device=device_of,
+        recipe=recipe_json,
+        size=size_of,
+        batch=batch_of,
+        settings=engine_json,
+        printed="logs/{model}/{engine}/{variant}/{state}/vaststreamx-{shard}.txt",
+        state=state("infer"),
+    message:
+        "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: infer shard {wildcards.shard}"
+    shell:
+        "({params.environment}{params.python} {input.infer:q} --model-prefix {input.compiled:q}/mod"
+        " --vdsp-params {input.vdsp:q} --device {params.device} --batch {params.batch}"
+        " --datalist {input.inputs:q}/datalist.txt --outputs {params.place}.$$/outputs"
+        " --report {params.place}.$$/report.json) > {params.printed:q} 2>&1 && status=0 || status=$?;"
         " python {input.script:q} --status $status --printed {params.printed:q} --made {params.place}.$$"
         " --settings {params.settings:q} --ready {input.ready:q} --index {input.index:q} --shard {wildcards.shard}"
         " --recipe {params.recipe:q} --size {params.size} --inputs {input.inputs:q}"

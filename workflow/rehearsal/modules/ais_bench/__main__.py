@@ -15,8 +15,7 @@ from ais_bench.log import error, info
 from ais_bench.outputs import make_folder, save
 from ais_bench.summary import FilesInfo, Times, report, write
 from ais_bench.vintage import Vintage, of_environment
-from pth2map_rehearsal.environment import missing_library
-from pth2map_rehearsal.environment import chip_name
+from pth2map_rehearsal.environment import chip_name, missing_library
 from pth2map_rehearsal.om import NoCompiledModel, read_om
 from pth2map_rehearsal.session import Session
 
