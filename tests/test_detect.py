@@ -469,6 +469,13 @@ def test_torch_is_loaded_for_a_new_graph_alone():
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, check=True)
 
 
+def test_a_quantised_variant_is_left_to_the_workflow():
+    int8 = {"models": {"retinaface_mnet": {"variants": {"precisions": ["fp32", "int8"]}}}}
+    calibration = {"datasets": {"widerface": {"calibration": {"source": "."}}}}
+    with pytest.raises(InputError, match="96-int8-b1 is quantised by the workflow; choose a variant in fp32"):
+        detect.choose_point(points(int8 | calibration), "retinaface_mnet", "onnxruntime", "96-int8-b1")
+
+
 def test_labels_are_called_as_cocos_whatever_annotations_lie_there(tmp_path):
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations/instances_val.json").write_text('{"categories": [{"id": 1, "name": "cat"}]}')

@@ -159,6 +159,14 @@ def test_what_an_engine_cannot_do_is_said_before_any_job(values, changes, senten
             "models.retinaface_mnet.recipe.preprocess.resize: vastai has no stretch; expected letterbox",
         ),
         (
+            {"models": {"retinaface_native": {"variants": {"precisions": ["fp32", "int8"]}}}},
+            "models.retinaface_native.variants.sizes: int8 on engine onnxruntime is calibrated at one size; native",
+        ),
+        (
+            {"models": {"retinamask": {"variants": {"precisions": ["fp32", "fp16", "int8"]}}}},
+            "models.retinamask.variants.precisions: network retinamask, whose outputs are rows, has no int8",
+        ),
+        (
             {**INT8, "datasets": {"widerface": {"calibration": {"source": None}}}},
             "models.retinaface_mnet.variants.precisions: int8 needs images to calibrate with, "
             "datasets.widerface.calibration.source is null; expected a folder",
@@ -170,10 +178,25 @@ def test_what_an_engine_cannot_do_is_said_before_any_job(values, changes, senten
         ),
     ],
 )
-def test_what_a_card_cannot_do_is_said_before_any_job(values, changes, sentence):
+def test_what_int8_and_a_card_cannot_do_is_said_before_any_job(values, changes, sentence):
     with pytest.raises(InputError) as error:
         loaded(values, changes)
     assert f"\n  {sentence}" in str(error.value)
+
+
+def test_int8_on_onnx_runtime_is_quantised_here_and_on_a_card_by_its_compiler(values):
+    points = loaded(values, INT8)
+    here = Point("retinaface_mnet", "onnxruntime", "640-int8-b1")
+    assert points.graph_path(here) == "results/retinaface_mnet/export/640/model_int8.onnx"
+    assert points.graph_path(CARD_INT8) == "results/retinaface_mnet/export/640/model.onnx"
+    assert points.leaf(here)["quantization"]["exclude"] == ["/body/stage1/.*"]
+    assert points.leaf(CARD_INT8)["quantization"] is None
+    other = {"models": {"retinaface_mnet": {"quantization": {"method": "entropy"}}}}
+    update_config(other, INT8)
+    of, changed_of = (States(given, ROOT / "workflow/scripts") for given in (points, loaded(values, other)))
+    assert of.detect(here) != changed_of.detect(here)
+    for point in (CARD_INT8, Point("retinaface_mnet", "onnxruntime", "640-fp32-b1")):
+        assert of.detect(point) == changed_of.detect(point)
 
 
 def test_a_card_does_its_part_of_the_recipe(values):

@@ -480,6 +480,8 @@ def _check_engine(model: Model, name: str, engine: Engine) -> list[str]:
         problems.append(f"variants.precisions: engine {name} offers none of {asked}; {nearest('', engine.precisions)}")
     if engine.fixed_size and "native" in model.variants.sizes:
         problems.append(f"variants.sizes: engine {name} compiles for one size; native is none")
+    if "int8" in (model.variants.precisions or ()) and "int8" in engine.precisions and "native" in model.variants.sizes:
+        problems.append(f"variants.sizes: int8 on engine {name} is calibrated at one size; native is none")
     if engine.largest_batch and max(model.variants.batches) > engine.largest_batch:
         problems.append(
             f"variants.batches: engine {name} takes {engine.largest_batch} image a run; expected [1], or a block of "
