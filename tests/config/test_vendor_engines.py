@@ -167,6 +167,10 @@ def test_what_an_engine_cannot_do_is_said_before_any_job(values, changes, senten
             "models.retinamask.variants.precisions: network retinamask, whose outputs are rows, has no int8",
         ),
         (
+            {"models": {"centerface_vastai": {"variants": {"precisions": ["fp32", "int8"]}}}},
+            "models.centerface_vastai.variants.precisions: CenterFace in int8 compiles for vastai, but",
+        ),
+        (
             {**INT8, "datasets": {"widerface": {"calibration": {"source": None}}}},
             "models.retinaface_mnet.variants.precisions: int8 needs images to calibrate with, "
             "datasets.widerface.calibration.source is null; expected a folder",

@@ -37,6 +37,7 @@ def test_the_text_for_a_person():
         scores=WiderFaceScores([evaluation(notes=["something"], easy=0.90454321, medium=1.0, hard=np.nan)]),
         synthetic=False,
         rehearsal=False,
+        calibrated_on_evaluation=False,
         weights="declared",
         protocol=["input: x", "engine: y"],
         hashes={"weights": "ab", "ground_truth": "cd"},
@@ -76,7 +77,15 @@ def test_every_iou_threshold_is_labelled_and_the_first_is_the_result():
     scores = WiderFaceScores([evaluation(easy=0.5, medium=0.25), evaluation(0.4, easy=0.625, medium=np.nan)])
     names = {"model": "m", "engine": "e", "kind": "k", "variant": "v"}
     result = Result(
-        **names, index=index(), scores=scores, synthetic=True, rehearsal=False, weights="own", protocol=[], hashes={}
+        **names,
+        index=index(),
+        scores=scores,
+        synthetic=True,
+        rehearsal=False,
+        calibrated_on_evaluation=False,
+        weights="own",
+        protocol=[],
+        hashes={},
     )
     assert result.to_text().split("\n\n")[1:3] == [
         "SYNTHETIC WEIGHTS, made of a formula: these figures say nothing of the model",

@@ -17,6 +17,7 @@ def result(**changes: object) -> dict[str, object]:
         "full_dataset": False,
         "synthetic": False,
         "rehearsal": False,
+        "calibrated_on_evaluation": False,
         "weights": "declared",
         "iou_threshold": 0.5,
         "metrics_at_iou": {"0.5": {"easy": 0.5, "hard": None, "medium": 0.123456789}},
@@ -52,6 +53,10 @@ def test_other_thresholds_have_columns_that_say_so():
 def test_a_rehearsal_is_never_comparable():
     (row,) = rows(points_table([result(rehearsal=True, full_dataset=True)], {}))
     assert (row["comparable"], row["rehearsal"]) == ("no", "yes")
+    (row,) = rows(points_table([result(calibrated_on_evaluation=True, full_dataset=True)], {}))
+    assert row["comparable"] == "no"
+    (row,) = rows(points_table([result(full_dataset=True)], {}))
+    assert row["comparable"] == "yes"
 
 
 def test_every_point_has_the_cost_of_its_size_and_native_none():

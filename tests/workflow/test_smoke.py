@@ -15,7 +15,6 @@ from .conftest import ROOT, Run, run_snakemake
 OVERLAY = """
 engines:
   onnxruntime_files: {kind: onnxruntime, route: files, threads: 1}
-  torchscript_files: {kind: torchscript, route: files, threads: 1}
   atc: {kind: ascend, setup: workflow/rehearsal/set_env.sh, python: python, rehearsal: true, loops: 3}
   aie:
     kind: torch_aie
@@ -25,7 +24,7 @@ engines:
     trace: vendor
 models:
   retinaface:
-    engines: [onnxruntime, onnxruntime_files, torchscript, torchscript_files, atc, aie]
+    engines: [onnxruntime, onnxruntime_files, torchscript, atc, aie]
   retinaface_native:
     engines: [onnxruntime, onnxruntime_files, torchscript]
 datasets:
@@ -36,7 +35,6 @@ POINTS = [
     ("retinaface", "onnxruntime", "1000-fp32-b1"),
     ("retinaface", "onnxruntime_files", "1000-fp32-b1"),
     ("retinaface", "torchscript", "1000-fp32-b1"),
-    ("retinaface", "torchscript_files", "1000-fp32-b1"),
     ("retinaface_native", "onnxruntime", "native-fp32-b1"),
     ("retinaface_native", "onnxruntime_files", "native-fp32-b1"),
     ("retinaface_native", "torchscript", "native-fp32-b1"),
@@ -101,7 +99,7 @@ def only(detections: Detections, names: tuple[str, ...]) -> Detections:
 
 @pytest.mark.parametrize(
     ("stream", "files"),
-    [(POINTS[0], POINTS[1]), (POINTS[2], POINTS[3]), (POINTS[4], POINTS[5])],
+    [(POINTS[0], POINTS[1]), (POINTS[3], POINTS[4])],
     ids="-".join,
 )
 def test_both_routes_give_identical_detections(smoke, stream, files):
@@ -144,7 +142,7 @@ def test_detections_have_the_promised_layout(smoke):
 
 def test_the_headline_is_the_named_point(smoke):
     folder, _ = smoke
-    for point in (POINTS[0], POINTS[4]):
+    for point in (POINTS[0], POINTS[3]):
         for name in ("map.txt", "map.json"):
             assert (folder / "results" / point[0] / name).read_bytes() == (
                 point_folder(folder, point) / name

@@ -215,8 +215,10 @@ def test_the_doctor_says_what_runs_here_and_why_not_the_rest():
         "torchscript": "yes",
         "ascend": "no",
         "torch_aie": "no",
+        "vastai": "no",
         "ascend_rehearsal": "yes",
         "torch_aie_rehearsal": "yes",
+        "vastai_rehearsal": "yes",
     }
     assert "soc_version Ascend310P3; a rehearsal, no hardware" in done.stdout
     assert "    atc not found: source the vendor's set_env.sh or name it in engines.ascend.setup" in done.stdout

@@ -100,7 +100,7 @@ rule explain_int8:
     params:
         recipe=preprocess_json,
         options=quantization_options,
-        state=state_of_size("quantize"),
+        state=state_of_size("explain"),
     message:
         "{wildcards.model}: what each layer costs in int8, size {wildcards.size}"
     shell:

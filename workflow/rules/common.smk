@@ -336,6 +336,12 @@ def calibration_folder(model):
     return f"scratch/calibration/{POINTS.model(model).dataset}"
 
 
+def calibration_of(wildcards):
+    """The same with the folder where they lie."""
+    listed = calibration_list_of(wildcards)
+    return [listed, f"{calibration_folder(wildcards.model)}/images"] if listed else []
+
+
 def calibration_told(wildcards):
     """For the score, which tells of the images."""
     listed = calibration_list_of(wildcards)

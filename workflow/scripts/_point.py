@@ -56,6 +56,7 @@ def write_result(
         synthetic=parity["weights"]["synthetic"],
         weights=leaf["weights"],
         rehearsal=leaf["rehearsal"],
+        calibrated_on_evaluation=bool(calibration and calibration.of_evaluation),
         protocol=[
             f"network: {args.network}",
             *recipe.preprocess().protocol(),

@@ -1,6 +1,7 @@
 """Put what vamc has compiled in its place, if it is whole; otherwise say in one sentence why it is not."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
@@ -23,7 +24,7 @@ def main() -> None:
             judge(made, printed_by(args), args.status)
         require_declared(args.settings, is_rehearsed(made))
         for path in model_files(made):
-            path.rename(folder / path.name)
+            shutil.move(path, folder / path.name)  # scratch/ and results/ may be on different disks
 
 
 if __name__ == "__main__":

@@ -504,7 +504,16 @@ def _check_card(model: Model, name: str) -> list[str]:
         return [f"engines: {name} reads .npz files, recipe {recipe.kind} writes .{recipe.input_ending}"]
     if isinstance(recipe, LetterboxSettings) and recipe.preprocess.resize == "stretch":
         return [f"recipe.preprocess.resize: {name} has no stretch; expected letterbox"]
-    return []
+    if "int8" not in (model.variants.precisions or ()):
+        return []
+    problems = [
+        f"variants.sizes: {size} is no square, and int8 on {name} is calibrated with squares"
+        for size in map(str, model.variants.sizes)
+        if "x" in size
+    ]
+    if recipe.kind == "centerface_letterbox":
+        problems.append(f"variants.precisions: CenterFace in int8 compiles for {name}, but does not run there")
+    return problems
 
 
 def _check_calibration(model: Model, config: Config) -> list[str]:

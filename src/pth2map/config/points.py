@@ -269,7 +269,9 @@ class Points:
         dataset = self.model(model).dataset
         weights = [] if model in self.formula_models() else [self.weights_path(model)]
         files = [*weights, *self.ground_truth_files(dataset)]
-        return [*map(self.evidence, files), *self.image_evidence(dataset)]
+        int8 = "int8" in (self.model(model).variants.precisions or ())
+        calibration = self.calibration_evidence(dataset) if int8 else []
+        return [*map(self.evidence, files), *self.image_evidence(dataset), *calibration]
 
     @cache  # noqa: B019
     def weights_content(self, model: str) -> Any:

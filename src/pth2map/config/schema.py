@@ -299,7 +299,7 @@ class OtherEngine(Section):
     kind: Name = Field(description="a name of your own for this kind of engine")
     rules: str = Field(description="the rules file (`.smk`) that makes its outputs")
     graph: Literal["onnx", "torchscript"] = Field(default="onnx", description="the graph it starts from")
-    precisions: Annotated[list[Precision], Field(min_length=1)] = Field(
+    precisions: Annotated[list[Literal["fp32", "fp16"]], Field(min_length=1)] = Field(
         default=["fp32"], description="what it can be asked to compute in"
     )
     rehearsal: bool = Field(default=False, description="whether it only stands in for the real thing; stamped")
@@ -395,7 +395,7 @@ class Variants(Section):
     precisions: Annotated[list[Precision], Field(min_length=1)] | None = Field(
         default=None,
         description="what the engine is asked to compute in, as far as it can; null: what each does unless told "
-        "otherwise (`ascend` fp16, all others fp32)",
+        "otherwise (`ascend` and `vastai` fp16, all others fp32)",
     )
     batches: Annotated[list[PositiveInt], Field(min_length=1)] = Field(default=[1], description="images a run")
 

@@ -15,6 +15,7 @@ from pth2map.config.points import GRAPHS, Point, Points
 from pth2map.config.schema import AscendEngine, CocoDataset, OtherEngine, TorchAieEngine, VastaiEngine
 from pth2map.engines.catalogue import KINDS
 from pth2map.files.code import code_hash
+from pth2map.files.errors import InputError
 from pth2map.files.hashing import folder_state, hash_file, hash_json
 from pth2map.networks.catalogue import NETWORKS
 from pth2map.recipes.catalogue import RECIPES
@@ -141,8 +142,10 @@ class States:
     def calibration(self, dataset: str) -> str:
         """Of the images that int8 is calibrated with."""
         block = self.points.dataset(dataset).calibration
-        declared = self.points.declared_folder(block.source) if block.source else None
-        content = declared.identity if declared else folder_state(Path(block.source or ""), "**/*")
+        if block.source is None:
+            raise InputError(f"datasets.{dataset}.calibration.source: null; int8 needs a folder of images")
+        declared = self.points.declared_folder(block.source)
+        content = declared.identity if declared else folder_state(Path(block.source), "**/*")
         facts = [block.model_dump(mode="json"), content]
         return self._state("draw_calibration", facts, before=[self.index(dataset)])
 
@@ -209,6 +212,10 @@ class States:
         facts = [block.quantization.model_dump(mode="json"), self._preprocess(model), size]
         before = [self.check(model, size, "onnx"), self.calibration(block.dataset)]
         return self._state("quantize_graph", facts, [RECIPES[block.recipe.kind].preprocess], before)
+
+    def explain(self, model: str, size: str) -> str:
+        """Of the table of what each layer costs in int8."""
+        return self._state("explain_int8", before=[self.quantize(model, size)])
 
     @cache  # noqa: B019
     def int8_check(self, model: str, size: str) -> str:

@@ -11,6 +11,7 @@ from pth2map.files.errors import some
 _STAMP = "SYNTHETIC WEIGHTS, made of a formula"
 _SYNTHETIC = f"{_STAMP}: these figures say nothing of the model"
 _REHEARSED = "REHEARSAL, computed by stand-ins on a CPU"
+_CALIBRATED = "CALIBRATED WITH IMAGES OF THE EVALUATION"
 _PACKAGES = {"onnxruntime": "onnxruntime", "torchscript": "torch"}
 
 
@@ -50,6 +51,8 @@ class Result:
     """Where they come from: ``declared``, ``own`` or ``formula``."""
     rehearsal: bool
     """Whether stand-ins computed in the place of a vendor's engine: then the figures say nothing of the hardware."""
+    calibrated_on_evaluation: bool
+    """Whether int8 was calibrated with images that are scored here: then the figures are not of unseen ones."""
     protocol: Sequence[str]
     """From network to engine; what is of images and evaluator comes from index and scores."""
     hashes: Mapping[str, str]
@@ -57,7 +60,7 @@ class Result:
     def caption(self) -> list[str]:
         """What a picture of the result must say, in lines."""
         images = f"{len(self.index.images):,} images" + ("" if self.index.full else ", not the published set")
-        stamps = [stamp for stamp, holds in ((_STAMP, self.synthetic), (_REHEARSED, self.rehearsal)) if holds]
+        stamps = [stamp for stamp, holds in self._stamps() if holds]
         return [f"{self.scores.title()}, {images}", *stamps]
 
     def to_json(self) -> dict[str, Any]:
@@ -74,6 +77,7 @@ class Result:
             **self.scores.to_json(),
             "synthetic": self.synthetic,
             "rehearsal": self.rehearsal,
+            "calibrated_on_evaluation": self.calibrated_on_evaluation,
             "weights": self.weights,
             "protocol": "; ".join(self._whole_protocol()),
             "notes": self._notes(),
@@ -87,6 +91,7 @@ class Result:
             f"{self.model} on {self.engine}, {self.variant}: {self.index.dataset}, {len(self.index.images)} images",
             *(["", _SYNTHETIC] if self.synthetic else []),
             *(["", f"{_REHEARSED}: these figures say nothing of the hardware"] if self.rehearsal else []),
+            *(["", f"{_CALIBRATED}: these figures are not of unseen ones"] if self.calibrated_on_evaluation else []),
             "",
             *self.scores.table(),
             "",
@@ -97,6 +102,13 @@ class Result:
             rows += ["", "Notes", *(f"  {note}" for note in notes)]
         rows += ["", "Hashes", *(f"  {name:<13}{value}" for name, value in self.hashes.items())]
         return "\n".join(rows) + "\n"
+
+    def _stamps(self) -> list[tuple[str, bool]]:
+        return [
+            (_STAMP, self.synthetic),
+            (_REHEARSED, self.rehearsal),
+            (_CALIBRATED, self.calibrated_on_evaluation),
+        ]
 
     def _whole_protocol(self) -> list[str]:
         return [*self.protocol, *self.scores.clauses(self.index)]

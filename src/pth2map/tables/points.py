@@ -8,6 +8,8 @@ from typing import Any
 from pth2map.datasets.widerface import SUBSETS
 from pth2map.evaluation.coco import FIGURES
 
+_STAMPS = ("synthetic", "rehearsal", "calibrated_on_evaluation")
+
 
 def points_table(results: Sequence[Mapping[str, Any]], costs: Mapping[str, Mapping[str, Any]]) -> str:
     """A TSV of the contents of ``map.json`` of each point and, by size, of ``complexity.json``.
@@ -16,7 +18,7 @@ def points_table(results: Sequence[Mapping[str, Any]], costs: Mapping[str, Mappi
     so (``easy@0.4``), those of COCO are named ``bbox_AP`` and so on. ``weights`` is where they come from: ``declared``
     in the config, the user's ``own``, or ``synthetic``, made of a formula: such figures say nothing of the model.
     ``comparable`` says whether all images of the published set were scored, with other weights than these, on the real
-    engine: ``rehearsal`` says whether stand-ins computed in its place. What an
+    engine, and not with int8 calibrated on them: ``rehearsal`` says whether stand-ins computed in its place. What an
     image costs is empty at size ``native``, and where the block has no ONNX graph.
     """
     table = io.StringIO()
@@ -42,7 +44,7 @@ def _row(result: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> d
         "iou": f"{result['iou_threshold']:g}" if "iou_threshold" in result else "0.50:0.95",
         **metrics,
         "images": result["images"],
-        "comparable": "yes" if result["full_dataset"] and not (result["synthetic"] or result["rehearsal"]) else "no",
+        "comparable": "yes" if result["full_dataset"] and not any(result[stamp] for stamp in _STAMPS) else "no",
         "rehearsal": "yes" if result["rehearsal"] else "no",
         "weights": "synthetic" if result["synthetic"] else result["weights"],
         **{key: cost.get(key, "") for key in ("parameters", "macs", "operations")},

@@ -38,7 +38,7 @@ rule compile_vastai:
         ready=ancient(ready_of),
         graph=graph_of,
         parity=parity_of,
-        calibration=calibration_list_of,
+        calibration=calibration_of,
     output:
         yaml="results/{model}/{engine}/{variant}/compile.yaml",
         compiled=directory("results/{model}/{engine}/{variant}/compiled"),
@@ -64,7 +64,8 @@ rule compile_vastai:
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: compile"
     shell:
-        "python {input.write:q} --recipe {params.recipe:q} --size {params.size} --graph {input.graph:q}"
+        "mkdir -p {params.place}.$$;"
+        " python {input.write:q} --recipe {params.recipe:q} --size {params.size} --graph {input.graph:q}"
         " --precision {params.precision} --compile {params.options:q} --workspace {params.place}.$$ --name compiled"
         " {params.calibration} --yaml {output.yaml:q} 2> {log:q};"
         " ({params.environment}vamc compile {output.yaml:q}) > {params.printed:q} 2>&1 && status=0 || status=$?;"
