@@ -169,6 +169,7 @@ def read_pictures(paths: Sequence[Path], seconds: list[float]) -> Iterator[np.nd
 
 
 def images_of(vsx: Any, pictures: Iterable[np.ndarray], device: int) -> Iterator[Any]:
+    take_device(vsx, device)  # again: it is the feeder's thread that comes here
     for picture in pictures:
         _, height, width = picture.shape
         yield vsx.create_image(picture, vsx.ImageFormat.RGB_PLANAR, width, height, device)
