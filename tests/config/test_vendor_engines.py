@@ -64,6 +64,12 @@ def test_each_engine_has_the_points_that_it_can_compute(values):
     ]
 
 
+def test_there_is_a_card_once_an_engine_is_set_up_that_has_one(values):
+    assert not loaded(values).has_cards
+    assert loaded(values, {"engines": {"ascend": {"setup": []}}}).has_cards
+    assert not loaded(values, {"engines": {"ascend": {"setup": "set_env.sh", "rehearsal": True}}}).has_cards
+
+
 def test_an_engine_that_is_not_set_up_is_a_target_and_of_no_table(values):
     points = loaded(values)
     assert {point.engine for point in points.points("retinaface")} == {"onnxruntime", "torchscript", "mine"}

@@ -75,8 +75,7 @@ use rule check_export as check_int8 with:
         kind="onnxruntime",
         recipe=preprocess_json,
         size="{size}",
-        max_abs="0 --any-difference",
-        max_abs_of=largest_differences_json,
+        tolerance="--any-difference",
         state=state_of_size("int8_check"),
     message:
         "{wildcards.model}: how far int8 is from PyTorch, size {wildcards.size}"

@@ -38,7 +38,7 @@ except InputError as error:
 
 put_python_first()
 # One job at a time works on vendors' cards, unless `--resources card=2` says that there are more.
-if "card" not in workflow.global_resources:
+if POINTS.has_cards and "card" not in workflow.global_resources:
     workflow.register_resource("card", Resource("card", 1))
 # As a module of another workflow this one has no onstart, and leaves locks alone.
 IN_CHARGE = workflow.is_main_process and workflow.modifier.is_main_snakefile()
@@ -470,13 +470,11 @@ def images_compared(wildcards):
     return POINTS.model(wildcards.model).export.parity.images
 
 
-def largest_difference(wildcards):
-    return POINTS.model(wildcards.model).export.parity.max_abs
-
-
-def largest_differences_json(wildcards):
-    """Of outputs that have a tolerance of their own."""
-    return json.dumps(POINTS.model(wildcards.model).export.parity.max_abs_of)
+def tolerance_options(wildcards):
+    """How far a graph may be from PyTorch."""
+    parity = POINTS.model(wildcards.model).export.parity
+    own = shlex.quote(json.dumps(parity.max_abs_of))
+    return f"--max-abs {parity.max_abs} --max-abs-of {own}"
 
 
 def kind_of_graph(wildcards):

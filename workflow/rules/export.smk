@@ -133,15 +133,14 @@ rule check_export:
         kind=kind_of_graph,
         recipe=preprocess_json,
         size="{size}",
-        max_abs=largest_difference,
-        max_abs_of=largest_differences_json,
+        tolerance=tolerance_options,
         state=state_of_graph("check"),
     message:
         "{wildcards.model}: hold model.{wildcards.suffix} to PyTorch, size {wildcards.size}"
     shell:
         "python {input.script:q} --network {params.network} --kind {params.kind} --graph {input.graph:q}"
         " --reference {input.reference:q} --index {input.index:q} --recipe {params.recipe:q} --size {params.size}"
-        " --max-abs {params.max_abs} --max-abs-of {params.max_abs_of:q} --parity {output.parity:q} 2> {log:q}"
+        " {params.tolerance} --parity {output.parity:q} 2> {log:q}"
 
 
 rule cast_rois:

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from _shard import recipe_of
+from _shard import add_index_arguments, add_recipe_arguments, recipe_of
 from pth2map.datasets.index import IndexedImage
-from pth2map.files.atomic import read_json
+from pth2map.engines.tool_output import require_outputs
+from pth2map.files.atomic import read_json, write_json
 from pth2map.files.errors import InputError
 from pth2map.files.provenance import describe_run
 from pth2map.recipes.recipe import RawOutputs
+from pth2map.recipes.tensor_files import names_by_stem
 
 
 def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,17 @@ def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, metavar="JSON", help="the engine's entry in the config")
     parser.add_argument("--ready", required=True, type=Path, help="facts of the engine (.json)")
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of a tool that ran the tensor files of a shard."""
+    add_tool_arguments(parser)
+    add_engine_arguments(parser)
+    add_index_arguments(parser)
+    add_recipe_arguments(parser)
+    parser.add_argument("--made", required=True, type=Path, help="where it wrote: the folder `outputs`, and a report")
+    parser.add_argument("--outputs", required=True, type=Path, help="output: folder of result files")
+    parser.add_argument("--run", required=True, type=Path, help="output: where and with what it ran (.json)")
 
 
 def printed_by(args: argparse.Namespace) -> str:
@@ -71,8 +84,25 @@ def describe_vendor_run(args: argparse.Namespace, tools: str, seconds: float) ->
     }
 
 
-def output_bytes(args: argparse.Namespace, images: Sequence[IndexedImage]) -> dict[int, int]:
-    """Bytes of each output file, by its number: those of all images are equal, since a compiled graph has one size."""
+def write_perf(args: argparse.Namespace, tools: str, seconds: float, measured: dict[str, Any]) -> None:
+    """Write what was measured of a point, with what was at work."""
+    described = describe_vendor_run(args, tools, seconds)
+    point = {key: described.pop(key) for key in ("kind", "options", "rehearsal")}
+    synthetic = read_json(args.parity)["weights"]["synthetic"]
+    write_json(args.perf, {**point, "synthetic": synthetic, **measured, "run": described})
+
+
+def require_raw_outputs(args: argparse.Namespace, images: Sequence[IndexedImage], besides: Sequence[str] = ()) -> None:
+    """Raise ``InputError`` unless all raw files of the images are there, whole, and no others.
+
+    Those of all images are equally long, since a compiled graph has one size.
+    """
     recipe = recipe_of(args)
     placement = recipe.preprocess().placement(images[0].height, images[0].width)
-    return cast(RawOutputs, recipe.files()).output_bytes(placement)
+    sizes = cast(RawOutputs, recipe.files()).output_bytes(placement)
+    require_outputs(args.made / "outputs", list(names_by_stem([image.name for image in images])), sizes, besides)
+
+
+def move_outputs(args: argparse.Namespace, pattern: str, folder: Path) -> None:
+    for path in (args.made / "outputs").glob(pattern):
+        path.rename(folder / path.name)

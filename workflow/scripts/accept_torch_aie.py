@@ -1,50 +1,40 @@
 """Put the output files of torch_aie in their place, if all of a shard's are there; otherwise say what is wrong."""
 
 import argparse
-from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
-from _shard import add_index_arguments, add_recipe_arguments, images_of
+from _shard import images_of
 from _vendor import (
-    add_engine_arguments,
-    add_tool_arguments,
+    add_runner_arguments,
     describe_vendor_run,
-    output_bytes,
+    move_outputs,
     printed_by,
     require_declared,
+    require_raw_outputs,
     taking,
     telling_the_log,
 )
 from pth2map.engines import vendor_script
-from pth2map.engines.tool_output import require_outputs
 from pth2map.files.atomic import read_json, replacing_folder, write_json
 from pth2map.files.command import run
-from pth2map.recipes.tensor_files import names_by_stem
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_tool_arguments(parser)
-    add_engine_arguments(parser)
-    add_index_arguments(parser)
-    add_recipe_arguments(parser)
-    parser.add_argument("--made", required=True, type=Path, help="where it wrote: `outputs` and `report.json`")
-    parser.add_argument("--outputs", required=True, type=Path, help="output: folder of raw files")
-    parser.add_argument("--run", required=True, type=Path, help="output: where and with what it ran (.json)")
+    add_runner_arguments(parser)
     args = parser.parse_args()
     _, images = images_of(args)
+    seconds = 0.0
     with taking(args.made), replacing_folder(args.outputs) as folder:
-        report = {}
         if images:
             with telling_the_log(args):
                 vendor_script.judge("torch_aie", printed_by(args), args.status)
-                stems = list(names_by_stem([image.name for image in images]))
-                require_outputs(args.made / "outputs", stems, output_bytes(args, images))
+                require_raw_outputs(args, images)
             report = read_json(args.made / "report.json")
             require_declared(args.settings, report["rehearsal"])
-            (args.made / "outputs").rename(folder)
-    described = describe_vendor_run(args, "torch_aie", report.pop("loop_seconds", 0))
-    write_json(args.run, described)
+            seconds = report["loop_seconds"]
+            move_outputs(args, "*.bin", folder)
+    write_json(args.run, describe_vendor_run(args, "torch_aie", seconds))
 
 
 if __name__ == "__main__":

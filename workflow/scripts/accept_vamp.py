@@ -3,9 +3,9 @@
 import argparse
 
 import _library  # noqa: F401  isort: skip
-from _card import add_runner_arguments, move_outputs, require_card_outputs
+from _card import add_card_arguments, require_card_outputs
 from _shard import images_of
-from _vendor import describe_vendor_run, printed_by, taking, telling_the_log
+from _vendor import describe_vendor_run, move_outputs, printed_by, taking, telling_the_log
 from pth2map.engines import vamp
 from pth2map.files.atomic import replacing_folder, write_json
 from pth2map.files.command import run
@@ -13,7 +13,7 @@ from pth2map.files.command import run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_runner_arguments(parser)
+    add_card_arguments(parser)
     args = parser.parse_args()
     _, images = images_of(args)
     with taking(args.made), replacing_folder(args.outputs) as folder:
@@ -21,7 +21,7 @@ def main() -> None:
             with telling_the_log(args):
                 vamp.judge(printed_by(args), args.status)
                 require_card_outputs(args, images)
-            move_outputs(args, folder)
+            move_outputs(args, "*.npz", folder)
     write_json(args.run, describe_vendor_run(args, "vamc and vamp", 0))
 
 

@@ -3,9 +3,9 @@
 import argparse
 
 import _library  # noqa: F401  isort: skip
-from _card import add_runner_arguments, move_outputs, require_card_outputs
+from _card import add_card_arguments, require_card_outputs
 from _shard import images_of
-from _vendor import describe_vendor_run, printed_by, require_declared, taking, telling_the_log
+from _vendor import describe_vendor_run, move_outputs, printed_by, require_declared, taking, telling_the_log
 from pth2map.engines.vaststreamx import read_report
 from pth2map.engines.vendor_script import judge
 from pth2map.files.atomic import replacing_folder, write_json
@@ -14,7 +14,7 @@ from pth2map.files.command import run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_runner_arguments(parser)
+    add_card_arguments(parser)
     args = parser.parse_args()
     _, images = images_of(args)
     seconds = 0.0
@@ -26,7 +26,7 @@ def main() -> None:
                 report = read_report(args.made / "report.json", len(images))
             require_declared(args.settings, report.rehearsal)
             seconds = report.seconds
-            move_outputs(args, folder)
+            move_outputs(args, "*.npz", folder)
     write_json(args.run, describe_vendor_run(args, "vamc and vaststreamx", seconds))
 
 

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
-from _vendor import add_engine_arguments, add_tool_arguments, describe_vendor_run, printed_by, telling_the_log
+from _vendor import add_engine_arguments, add_tool_arguments, printed_by, telling_the_log, write_perf
 from pth2map.engines import ais_bench
-from pth2map.files.atomic import read_json, write_json
 from pth2map.files.command import run
 
 
@@ -29,19 +28,14 @@ def main() -> None:
         "min": figures.min_ms,
         "max": figures.max_ms,
     }
-    described = describe_vendor_run(args, "ais_bench", figures.mean_ms * args.loops / 1000)
-    point = {
-        "kind": described.pop("kind"),
-        "options": described.pop("options"),
-        "rehearsal": described.pop("rehearsal"),
-        "synthetic": read_json(args.parity)["weights"]["synthetic"],
+    measured = {
         "batch": args.batch,
         "runs": args.loops,
         "latency_ms": latency,
         "images_per_s": round(1000 * args.batch / figures.mean_ms, 3),
         "vendor_throughput": figures.throughput,
     }
-    write_json(args.perf, {**point, "run": described})
+    write_perf(args, "ais_bench", figures.mean_ms * args.loops / 1000, measured)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ import _library  # noqa: F401  isort: skip
 from _vendor import (
     add_engine_arguments,
     add_tool_arguments,
-    describe_vendor_run,
     printed_by,
     require_declared,
     taking,
     telling_the_log,
+    write_perf,
 )
 from pth2map.engines import vendor_script
-from pth2map.files.atomic import read_json, write_json
+from pth2map.files.atomic import read_json
 from pth2map.files.command import run
 
 
@@ -30,12 +30,7 @@ def main() -> None:
         vendor_script.judge("torch_aie", printed_by(args), args.status)
         report = read_json(args.made / "report.json")
         require_declared(args.settings, report["rehearsal"])
-    described = describe_vendor_run(args, "torch_aie", report["loop_seconds"])
-    point = {
-        "kind": described.pop("kind"),
-        "options": described.pop("options"),
-        "rehearsal": described.pop("rehearsal"),
-        "synthetic": read_json(args.parity)["weights"]["synthetic"],
+    measured = {
         "batch": 1,
         "warmup": report["warmup"],
         "runs": max(0, report["images"] - report["warmup"]),
@@ -43,8 +38,9 @@ def main() -> None:
         "images_per_s": report["forward_images_per_s"],
         "loop_images_per_s": report["loop_images_per_s"],
         "compile_s": report["compile_seconds"],
+        "versions": report["versions"],
     }
-    write_json(args.perf, {**point, "run": {**described, "versions": report["versions"]}})
+    write_perf(args, "torch_aie", report["loop_seconds"], measured)
 
 
 if __name__ == "__main__":

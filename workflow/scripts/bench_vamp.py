@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
-from _vendor import add_engine_arguments, add_tool_arguments, describe_vendor_run, printed_by, telling_the_log
+from _vendor import add_engine_arguments, add_tool_arguments, printed_by, telling_the_log, write_perf
 from pth2map.engines import vamp
-from pth2map.files.atomic import read_json, write_json
 from pth2map.files.command import run
 from pth2map.files.errors import InputError
 
@@ -24,20 +23,15 @@ def main() -> None:
     one = block_of(argparse.Namespace(status=args.latency_status, printed=args.latency_printed))
     if one.end_to_end is None:
         raise InputError(f"vamp told no latency; all it printed: {args.latency_printed}")
-    described = describe_vendor_run(args, "vamp", many.seconds or 0)
-    point = {
-        "kind": described.pop("kind"),
-        "options": described.pop("options"),
-        "rehearsal": described.pop("rehearsal"),
-        "synthetic": read_json(args.parity)["weights"]["synthetic"],
+    measured = {
         "batch": many.batch,
         "instances": many.instances,
-        "runs": many.samples,
+        "images": many.samples,
         "images_per_s": many.throughput,
         "latency_ms": latency(one.end_to_end),
         "model_latency_ms": latency(one.model) if one.model else None,
     }
-    write_json(args.perf, {**point, "run": described})
+    write_perf(args, "vamp", many.seconds or 0, measured)
 
 
 def block_of(args: argparse.Namespace) -> vamp.Block:

@@ -1,32 +1,20 @@
 """Index a WIDER FACE folder: which images there are, their sizes and hashes, and their ground truth."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import _library  # noqa: F401  isort: skip
+from _index import add_dataset_arguments, save_index
 from pth2map.datasets.widerface_index import index_widerface
 from pth2map.files.command import run
-from pth2map.files.errors import some
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", required=True, help="its name in the config")
+    add_dataset_arguments(parser)
     parser.add_argument("--root", required=True, type=Path, help="folder with WIDER_val/images and ground_truth")
-    parser.add_argument("--first", type=int, help="only the first so many images")
-    parser.add_argument("--list", type=Path, help="only the images of this list")
-    parser.add_argument("--index", required=True, type=Path, help="output: index (.json)")
-    parser.add_argument("--ground-truth", required=True, type=Path, help="output: ground truth of these images (.npz)")
     args = parser.parse_args()
-    index, truth = index_widerface(args.dataset, args.root, args.first, args.list)
-    if index.extra:
-        print(f"warning: {len(index.extra)} images without ground truth: {some(index.extra)}", file=sys.stderr)
-    if index.damaged:
-        print(f"warning: {len(index.damaged)} images hold corrupt bytes: {some(index.damaged)}", file=sys.stderr)
-    truth.save(args.ground_truth)
-    index.save(args.index)
-    print(f"{len(index.images)} images", file=sys.stderr)
+    save_index(args, *index_widerface(args.dataset, args.root, args.first, args.list))
 
 
 if __name__ == "__main__":

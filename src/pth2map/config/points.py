@@ -169,6 +169,12 @@ class Points:
         """Names of the engines on a Vastai card that are run by one of its runners."""
         return [n for n, e in self.config.engines.items() if isinstance(e, VastaiEngine) and e.runner == runner]
 
+    @property
+    def has_cards(self) -> bool:
+        """Whether an engine of the config is set up that works on a vendor's card."""
+        vendors = [engine for engine in self.config.engines.values() if isinstance(engine, VendorEngine)]
+        return any(engine.set_up and not engine.rehearsal for engine in vendors)
+
     def rules_files(self) -> list[str]:
         """Rules of engines of the user's own, each file once."""
         return list(dict.fromkeys(e.rules for e in self.config.engines.values() if isinstance(e, OtherEngine)))

@@ -92,7 +92,15 @@ class Calibration(Section):
     )
 
 
-class WiderFaceDataset(Section):
+class ImageSet(Section):
+    """What datasets of all kinds have in common."""
+
+    subset: Subset | None = Field(default=None, description="a part of the images; null: all")
+    shards: PositiveInt = Field(default=8, description="jobs that share the images of one pass")
+    calibration: Calibration = Field(default_factory=Calibration)
+
+
+class WiderFaceDataset(ImageSet):
     """WIDER FACE, or any folder laid out like it."""
 
     kind: Literal["widerface"] = Field(description="images, ground truth and evaluator of WIDER FACE")
@@ -101,9 +109,6 @@ class WiderFaceDataset(Section):
         description="folder with `WIDER_val/images/<event>/*.jpg` and `ground_truth/*.mat`: of declared files, or of "
         "yours, which is used as it is",
     )
-    subset: Subset | None = Field(default=None, description="a part of the images; null: all")
-    shards: PositiveInt = Field(default=8, description="jobs that share the images of one pass")
-    calibration: Calibration = Field(default_factory=Calibration)
 
     layout: ClassVar[str] = "<root>/WIDER_val/images/<event>/*.jpg and <root>/ground_truth/*.mat"
     image_pattern: ClassVar[str] = "*/*.[jJ][pP]*[gG]"
@@ -121,7 +126,7 @@ class WiderFaceDataset(Section):
         return [f"{self.root}/ground_truth/wider_{part}_val.mat" for part in ("face", "easy", "medium", "hard")]
 
 
-class CocoDataset(Section):
+class CocoDataset(ImageSet):
     """COCO, or any set of images with annotations in its format."""
 
     kind: Literal["coco"] = Field(description="images, annotations and evaluator of COCO")
@@ -133,9 +138,6 @@ class CocoDataset(Section):
     split: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] = Field(
         default="val2017", description="which images of it"
     )
-    subset: Subset | None = Field(default=None, description="a part of the images; null: all")
-    shards: PositiveInt = Field(default=8, description="jobs that share the images of one pass")
-    calibration: Calibration = Field(default_factory=Calibration)
 
     layout: ClassVar[str] = "<root>/<split>/*.jpg and <root>/annotations/instances_<split>.json"
     image_pattern: ClassVar[str] = "**/*"

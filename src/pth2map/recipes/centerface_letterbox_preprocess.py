@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pth2map.files.errors import InputError
 from pth2map.geometry.letterbox import Letterbox
 from pth2map.recipes.centerface_letterbox_settings import CenterFaceLetterboxPreprocess
 from pth2map.recipes.centerface_preprocess import normalised_levels, pixels_in_words
+from pth2map.recipes.letterbox_preprocess import letterbox
 from pth2map.recipes.settings import Size, require_size
 
 
@@ -43,11 +43,7 @@ class Preprocess:
 
     def placement(self, height: int, width: int) -> Letterbox:
         """Where an image of ``height`` × ``width`` pixels lies. Raises ``InputError`` when no pixels would be left."""
-        assert self.size.height is not None and self.size.width is not None
-        try:
-            return Letterbox(self.size.height, self.size.width, height, width)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        return letterbox(self.size, height, width)
 
     def protocol(self) -> list[str]:
         """The preprocessing in words, one clause an entry."""

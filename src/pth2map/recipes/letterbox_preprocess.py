@@ -52,14 +52,10 @@ class Preprocess:
         With ``even_sizes`` it is the image of even sides that lies there: the published decoder gives boxes in pixels
         of that one. Raises ``InputError`` when no pixels would be left.
         """
-        assert self.size.height is not None and self.size.width is not None
         evened = (height - height % 2, width - width % 2) if self.settings.even_sizes else (height, width)
         if min(evened) < 1:
             raise InputError(f"an image of {width}×{height} px has no pixels left when its sides are made even")
-        try:
-            return Letterbox(self.size.height, self.size.width, *evened, stretch=self.settings.resize == "stretch")
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        return letterbox(self.size, *evened, stretch=self.settings.resize == "stretch")
 
     def protocol(self) -> list[str]:
         """The preprocessing in words, one clause an entry."""
@@ -75,6 +71,15 @@ class Preprocess:
             f"input: {evened}{how} {self.size.width}×{self.size.height} px (bilinear, whole grey levels){padded}",
             f"pixels: BGR, 0 to 255, minus mean ({mean})",
         ]
+
+
+def letterbox(size: Size, height: int, width: int, stretch: bool = False) -> Letterbox:
+    """Where an image of ``height`` × ``width`` pixels lies. Raises ``InputError`` when no pixels would be left."""
+    assert size.height is not None and size.width is not None
+    try:
+        return Letterbox(size.height, size.width, height, width, stretch)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:

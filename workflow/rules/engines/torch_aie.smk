@@ -55,8 +55,7 @@ use rule check_export as check_vendor_trace with:
         kind="torchscript",
         recipe=preprocess_json,
         size=size_of,
-        max_abs=largest_difference,
-        max_abs_of=largest_differences_json,
+        tolerance=tolerance_options,
         state=state("trace_check"),
     message:
         "{wildcards.model} on {wildcards.engine}, {wildcards.variant}: hold the trace to PyTorch"
