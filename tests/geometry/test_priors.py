@@ -5,7 +5,14 @@ from math import ceil
 import numpy as np
 import pytest
 
-from pth2map.geometry.priors import decode_boxes, decode_landmarks, retinaface_prior_count, retinaface_priors
+from pth2map.geometry.priors import (
+    decode_boxes,
+    decode_landmarks,
+    encode_boxes,
+    encode_landmarks,
+    retinaface_prior_count,
+    retinaface_priors,
+)
 
 
 def test_priors_at_1000_are_the_published_ones():
@@ -45,3 +52,18 @@ def test_decode_of_a_prior_by_hand():
     )
     points = decode_landmarks(np.arange(10, dtype=np.float32)[None], prior)
     np.testing.assert_allclose(points[0, 3], [0.5 + 6 * 0.1 * 0.2, 0.25 + 7 * 0.1 * 0.1], rtol=1e-6)
+
+
+def test_boxes_and_landmarks_are_encoded_as_published_and_back(golden):
+    with np.load(golden / "retinaface_train" / "arrays.npz") as arrays:
+        published = {name.removeprefix("codec_"): arrays[name] for name in arrays if name.startswith("codec_")}
+    priors = retinaface_priors(320, 320)[published["prior_idx"]]
+    loc, landms = (
+        encode_boxes(published["boxes"], priors),
+        encode_landmarks(published["landm"].reshape(-1, 5, 2), priors),
+    )
+    np.testing.assert_allclose(loc, published["loc"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(landms, published["loc_landm"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(decode_boxes(loc, priors), published["decoded"], rtol=1e-5, atol=1e-5)
+    points = decode_landmarks(landms, priors).reshape(-1, 10)
+    np.testing.assert_allclose(points, published["decoded_landm"], rtol=1e-5, atol=1e-5)

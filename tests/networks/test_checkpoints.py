@@ -81,6 +81,26 @@ def test_wrappers_and_names_are_recognised(network, file, value, applied, zipped
         assert torch.equal(tensor, WEIGHTS[name]), name
 
 
+def test_a_checkpoint_of_the_ascend_training_loads_as_weights(network, file):
+    """``.pth.tar`` as its script writes them: of several cards, by a torch that had NPUs, with all it keeps beside."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    network(torch.zeros(1, 3, 64, 64))[0].sum().backward()
+    optimizer.step()
+    content = {
+        "epoch": 100,
+        "state_dict": renamed(lambda name: f"module.{tunnel_name(name)}"),
+        "min_loss": torch.tensor(3.5, requires_grad=True),
+        "optimizer": optimizer.state_dict(),
+        "amp": {"loss_scaler0": {"loss_scale": 128.0, "unskipped": 5000}},
+    }
+    written = saved(content, _use_new_zipfile_serialization=False)
+    here, there = (b"X\x03\x00\x00\x00" + name for name in (b"cpu", b"npu"))
+    assert here in written
+    file.write_bytes(written.replace(here, there))
+    assert load_weights(network, file).applied == ("state_dict", "module.", "tunnel")
+    assert all(torch.equal(tensor, WEIGHTS[name]) for name, tensor in network.state_dict().items())
+
+
 @pytest.mark.parametrize(("name", "build"), [("mobilenet0.25", "mobilenet025"), ("Resnet50", "resnet50")])
 def test_the_tunnel_names_are_the_golden_bijection(golden, name, build):
     names = json.loads((golden / "retinaface_train" / "names.json").read_text())
@@ -171,6 +191,14 @@ def test_weights_of_the_other_body_are_refused(network, file):
 def test_the_backbone_alone_is_refused(network, mirror):
     with pytest.raises(InputError, match=r" 0 of 253 entries match\. 253 missing: body\.stage1\.0\.0\.weight"):
         load_weights(network, mirror / "weights/retinaface/mobilenetV1X0.25_pretrain.tar")
+
+
+def test_a_backbone_is_loaded_without_its_classifier(network, mirror):
+    path = mirror / "weights/retinaface/mobilenetV1X0.25_pretrain.tar"
+    loaded = load_weights(network.body, path, besides=("fc.",))
+    assert loaded.applied == ("state_dict", "module.")
+    with pytest.raises(InputError, match=r"2 unexpected: fc\.weight, fc\.bias"):
+        load_weights(network.body, path)
 
 
 class Touch:

@@ -55,3 +55,16 @@ def decode_landmarks(landms: np.ndarray, priors: np.ndarray) -> np.ndarray:
     offsets = landms.reshape(-1, 5, 2) * np.float32(VARIANCES[0])
     points: np.ndarray = priors[:, None, :2] + offsets * priors[:, None, 2:]
     return points
+
+
+def encode_boxes(corners: np.ndarray, priors: np.ndarray) -> np.ndarray:
+    """What :func:`decode_boxes` reverses: ``(N, 4)`` float32 corners → ``(N, 4)`` float32, each against its prior."""
+    centre = ((corners[:, :2] + corners[:, 2:]) / 2 - priors[:, :2]) / (np.float32(VARIANCES[0]) * priors[:, 2:])
+    size = np.log((corners[:, 2:] - corners[:, :2]) / priors[:, 2:]) / np.float32(VARIANCES[1])
+    return np.concatenate([centre, size], axis=1)
+
+
+def encode_landmarks(points: np.ndarray, priors: np.ndarray) -> np.ndarray:
+    """What :func:`decode_landmarks` reverses: five points ``(N, 5, 2)`` float32 → ``(N, 10)`` float32."""
+    offsets: np.ndarray = (points - priors[:, None, :2]) / (np.float32(VARIANCES[0]) * priors[:, None, 2:])
+    return offsets.reshape(-1, 10)

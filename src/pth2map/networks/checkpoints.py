@@ -67,19 +67,23 @@ def tunnel_name(name: str) -> str:
 RENAMES: Mapping[str, Callable[[str], str]] = {"tunnel": tunnel_name}
 
 
-def load_weights(network: nn.Module, path: Path, rename: Mapping[str, Callable[[str], str]] = RENAMES) -> LoadedWeights:
+def load_weights(
+    network: nn.Module, path: Path, rename: Mapping[str, Callable[[str], str]] = RENAMES, besides: tuple[str, ...] = ()
+) -> LoadedWeights:
     """Fill ``network`` with the tensors of a checkpoint written by ``torch.save``; no code in it is run.
 
     The state dict may stand alone or under a key of ``WRAPPERS``, and its names may all begin with ``module.``.
     ``rename`` offers other namings, each a function from the network's name of a tensor to the file's; one
     that fits more names than the network's own is taken, for all of them. The counters
-    ``num_batches_tracked`` may be absent, all together.
+    ``num_batches_tracked`` may be absent, all together. Names that begin with one of ``besides`` are left alone, such
+    as the classifier of a backbone.
 
     Raises ``InputError`` if the file is no such checkpoint, lacks or adds a name, holds a tensor of another
     shape or kind, or a value that is not finite; ``network`` is then as it was.
     """
     content = _read(path)
     tensors, unwrapped = _unwrapped(content, path)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(besides)}
     expected = network.state_dict()
     naming, renamed = _naming(tensors, expected, rename)
     without = _absent_counters(tensors, naming)

@@ -1,0 +1,62 @@
+"""A batch of images with what their priors learn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pth2map.training.augment import FILL_BGR
+from pth2map.training.matching import Targets
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B images of side S with what K of their B · P priors learn."""
+
+    images: Tensor
+    """``(B, S, S, 3)`` uint8 BGR."""
+    counts: tuple[int, ...]
+    """Of each image, how many priors learn a face."""
+    positives: Tensor
+    """``(K,)`` int64, row of each such prior among all of the batch."""
+    loc: Tensor
+    """``(K, 4)`` float32."""
+    landmarked: Tensor
+    """``(L,)`` int64, rows of those that have landmarks to learn."""
+    landms: Tensor
+    """``(L, 10)`` float32."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        tensors = (self.images, self.positives, self.loc, self.landmarked, self.landms)
+        images, positives, loc, landmarked, landms = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        return Batch(images, self.counts, positives, loc, landmarked, landms)
+
+    def pin_memory(self) -> "Batch":
+        """The same in memory that a device reads by itself; called by the loader."""
+        tensors = (self.images, self.positives, self.loc, self.landmarked, self.landms)
+        images, positives, loc, landmarked, landms = (tensor.pin_memory() for tensor in tensors)
+        return Batch(images, self.counts, positives, loc, landmarked, landms)
+
+    def inputs(self) -> Tensor:
+        """``(B, 3, S, S)`` float32 BGR minus mean, its channels innermost in memory."""
+        mean = torch.tensor(FILL_BGR, dtype=torch.float32, device=self.images.device)
+        return (self.images.float() - mean).permute(0, 3, 1, 2)
+
+
+def collate(samples: Sequence[tuple[np.ndarray, Targets]], priors: int) -> Batch:
+    """One batch of images that have ``priors`` priors each."""
+    targets = [target for _, target in samples]
+    rows = [target.rows + number * priors for number, target in enumerate(targets)]
+    landmarked = [where[target.landmarked] for where, target in zip(rows, targets, strict=True)]
+    landms = [target.landms[target.landmarked] for target in targets]
+    return Batch(
+        images=torch.from_numpy(np.stack([image for image, _ in samples])),
+        counts=tuple(len(target.rows) for target in targets),
+        positives=torch.from_numpy(np.concatenate(rows)),
+        loc=torch.from_numpy(np.concatenate([target.loc for target in targets])),
+        landmarked=torch.from_numpy(np.concatenate(landmarked)),
+        landms=torch.from_numpy(np.concatenate(landms)),
+    )

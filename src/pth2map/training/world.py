@@ -1,0 +1,130 @@
+"""The devices of a training: this process's own, and what it says to those of the others."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, distributed
+
+from pth2map.files.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import nn
+
+_PATIENCE = timedelta(hours=2)  # for the slowest of them, such as the one that reads from a disk that hangs
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of device: how its processes talk, what autocast computes in, and the module that brings it."""
+
+    backend: str
+    autocast: torch.dtype
+    module: str | None = None
+
+
+KINDS = {
+    "cpu": Kind("gloo", torch.bfloat16),
+    "cuda": Kind("nccl", torch.float16),
+    "npu": Kind("hccl", torch.float16, "torch_npu"),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A process among ``size``, and the device it works on."""
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    @property
+    def autocast(self) -> torch.dtype:
+        return KINDS[self.device.type].autocast
+
+    @property
+    def name(self) -> str:
+        """What the device calls itself."""
+        if self.device.type == "cpu":
+            return f"{torch.get_num_threads()} threads"
+        return str(getattr(torch, self.device.type).get_device_name(self.device))
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of a tensor over all processes."""
+        return self.sum(values) / self.size
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all processes."""
+        if self.size > 1:
+            distributed.all_reduce(values)
+        return values
+
+    def share_buffers(self, network: nn.Module) -> None:
+        """Give all processes the buffers of the first: those of its batch norms are saved and evaluated."""
+        if self.size > 1:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, src=0)
+
+
+@contextmanager
+def joined(kind: str, numbers: Sequence[int], backend: str | None = None, threads: int = 1) -> Iterator[World]:
+    """The place of this process among those that torchrun has started; alone where it has started none.
+
+    ``numbers`` are those of the cards of this machine, of which the n-th process takes the n-th. Raises ``InputError``
+    for a device that is not there.
+    """
+    rank, size, local = (int(os.environ.get(name, default)) for name, default in _TORCHRUN)
+    if local >= len(numbers) or (size == 1 < len(numbers)):
+        processes = "one process" if size == 1 else f"process {local} of this machine"
+        raise InputError(
+            f"--devices {','.join(map(str, numbers))}: found {processes}; expected one for each device, started by "
+            f"python -m torch.distributed.run --standalone --nproc-per-node {len(numbers)}"
+        )
+    device = _open(kind, numbers[local])
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(kind == "cpu")
+    if size == 1:
+        yield World(device)
+        return
+    distributed.init_process_group(backend or KINDS[kind].backend, timeout=_PATIENCE)
+    try:
+        yield World(device, rank, size)
+    finally:
+        distributed.destroy_process_group()
+
+
+_TORCHRUN = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+
+
+def _open(kind: str, number: int) -> torch.device:
+    """The device of a kind and a number, as the one that is worked on."""
+    if kind == "cpu":
+        return torch.device("cpu")
+    module = KINDS[kind].module
+    if module:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise InputError(
+                f"device {kind}: {module} cannot be imported ({error}); install it into the interpreter that trains "
+                f"(devices.{kind}.python) and source the vendor's set_env.sh (devices.{kind}.setup)"
+            ) from None
+    cards = getattr(torch, kind)
+    count = cards.device_count() if cards.is_available() else 0
+    if number >= count:
+        raise InputError(f"device {kind}:{number} is not there: torch finds {count}; give --devices 0 to {count - 1}")
+    cards.set_device(number)
+    return torch.device(kind, number)
