@@ -27,6 +27,7 @@ include: "workflow/rules/export.smk"
 include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/preflight.smk"
+include: "workflow/rules/train.smk"
 include: "workflow/rules/engines/onnxruntime.smk"
 include: "workflow/rules/engines/torchscript.smk"
 include: "workflow/rules/engines/ascend.smk"
@@ -44,7 +45,7 @@ include: "workflow/rules/score.smk"
 
 
 rule all:
-    """The result of every model of the config, but of those that wait for files which only a person can get."""
+    """The result of every model of the config, but of those that are trained here, or wait for files which only a person can get."""
     default_target: True
     input:
         every_headline,

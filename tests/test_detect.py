@@ -483,3 +483,25 @@ def test_labels_are_called_as_cocos_whatever_annotations_lie_there(tmp_path):
     assert detect.class_names(dataset)[:2] == ("person", "bicycle")
     assert len(detect.class_names(dataset)) == 80
     assert detect.class_names(WiderFaceDataset(kind="widerface")) == ()
+
+
+def test_weights_that_are_not_trained_yet_are_asked_for_by_their_target(images, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    training = {"size": 160}
+    given = points({"models": {"retinaface": {"weights": {"formula": None, "training": training}}}})
+    picture = detect.find_pictures(images)[0]
+    point = detect.choose_point(given, "retinaface")
+    place = Path("results/retinaface/train/weights.pth")
+    with pytest.raises(InputError) as error:
+        detect.Detector.open(given, point, ROOT, picture)
+    assert str(error.value) == f"{place} is not there yet; train retinaface first: snakemake --cores all {place}"
+    assert not (tmp_path / "scratch").exists()
+    found = []
+    for scale in (1.0, 0.5):  # trained, and trained again
+        place.parent.mkdir(parents=True, exist_ok=True)
+        save_formula_weights("retinaface_mobilenet025", [("", 0.1 * scale), *synthetic_weights.SCALES], place)
+        os.utime(place, ns=(int(scale * 1e9), int(scale * 1e9)))
+        detector = detect.Detector.open(given, point, ROOT, picture)
+        assert detector.weights == hash_file(place)
+        found.append(detector(read_image(picture.path))["scores"])
+    assert found[0].tolist() != found[1].tolist(), "not the graph of the earlier weights"

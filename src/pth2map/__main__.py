@@ -1,10 +1,11 @@
 """The command ``pth2map``; the workflow itself is run by ``snakemake``."""
 
 import argparse
+from itertools import chain
 from pathlib import Path
 
 from pth2map.config.read import read_points
-from pth2map.doctor import examine, report
+from pth2map.doctor import examine, examine_devices, report
 from pth2map.files.command import put_python_first, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,8 +22,8 @@ def main() -> None:
     doctor = commands.add_parser(
         "doctor",
         help="what this machine can run, and why not the rest",
-        description="Look for what each engine of the config needs, as the workflow does before any other job. With "
-        "names of engines the exit status is 1 when one of them cannot run here.",
+        description="Look for what each engine of the config needs, and each device to train on, as the workflow does "
+        "before any other job. With names of engines the exit status is 1 when one of them cannot run here.",
     )
     doctor.add_argument("engines", nargs="*", metavar="ENGINE", help="entries of engines (default: all)")
     doctor.add_argument(
@@ -32,7 +33,8 @@ def main() -> None:
     put_python_first()
     points = read_points(ROOT, args.configfile)
     lacking = False
-    for name, kind, probe in examine(points, args.engines or list(points.config.engines)):
+    engines = examine(points, args.engines or list(points.config.engines))
+    for name, kind, probe in chain(engines, () if args.engines else examine_devices(points, ROOT)):
         print("\n".join(report(name, kind, probe)), flush=True)
         lacking |= probe is not None and bool(probe.problems)
     if lacking and args.engines:

@@ -305,7 +305,10 @@ def checked_graph(
 
 
 def graph_state(points: Points, point: Point, root: Path) -> str:
-    """Hash over all that graph and check come from, but the picture."""
+    """Hash over all that graph and check come from, but the picture.
+
+    Raises ``InputError`` for weights that have not been trained yet.
+    """
     block, graph_format = points.model(point.model), points.engine(point.engine).graph
     commands = root / "workflow/scripts"
     network, preprocess = entry(block.network).module, RECIPES[block.recipe.kind].preprocess
@@ -315,8 +318,19 @@ def graph_state(points: Points, point: Point, root: Path) -> str:
         code_hash(commands / "check_export.py", preprocess, KINDS[GRAPHS[graph_format].kind]),
         points.recipe_without_decode(point.model),
         block.export.parity.model_dump(mode="json", exclude={"images"}),
+        *_trained_file(points, point.model),
     ]
     return hash_json(facts)[:12]
+
+
+def _trained_file(points: Points, model: str) -> list[int]:
+    """Size and time of a checkpoint that is trained here: it may be older than what the config asks for now."""
+    if model not in points.trained_models():
+        return []
+    place = Path(points.weights_path(model))
+    if not place.is_file():
+        raise InputError(f"{place} is not there yet; train {model} first: snakemake --cores all {place}")
+    return [place.stat().st_size, place.stat().st_mtime_ns]
 
 
 def _weights_of(graph: Path, parity: Path) -> Weights | None:

@@ -17,6 +17,7 @@ MODULES = (
     "dataset_images",
     "ground_truth",
     "coco",
+    "face_labels",
     "weights",
     "graphs",
     "stages",

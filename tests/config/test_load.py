@@ -34,6 +34,7 @@ def test_the_shipped_config_is_right():
     assert list(config.models) == [
         *("retinaface", "retinaface_native", "retinaface_mnet", "retinaface_r50"),
         *("centerface", "centerface_vastai", "retinamask"),
+        *("retinaface_train1p", "retinaface_train8p"),
     ]
     assert config.models["retinaface"].recipe.decode.nms_threshold == 0.4
 
@@ -43,8 +44,8 @@ def test_the_shipped_config_is_right():
     [
         (
             {"modles": {}},
-            "modles: unknown key; did you mean models? allowed: datasets, drawing, engines, files, folders, models, "
-            "tensor_shards",
+            "modles: unknown key; did you mean models? allowed: datasets, devices, drawing, engines, files, folders, "
+            "models, tensor_shards",
         ),
         ({"models__retinaface__datset": "x"}, "models.retinaface.datset: unknown key; did you mean dataset?"),
         (
@@ -78,7 +79,8 @@ def test_the_shipped_config_is_right():
         ),
         (
             {"models__retinaface__weights": 3},
-            "models.retinaface.weights: found 3; expected text, put quotes around it, or a block of keys",
+            "models.retinaface.weights: found 3; expected an entry of files, or a block with one of path, formula, "
+            "training",
         ),
         ({"models__retinaface__network": DROP}, "models.retinaface.network: missing; this key is required"),
         ({"models__retinaface": [1]}, "models.retinaface: found [1]; expected a block of keys"),
@@ -247,7 +249,7 @@ def test_the_shipped_config_is_right():
         ),
         (
             {"models__centerface__weights": {"formla": []}},
-            "models.centerface.weights.formla: unknown key; ",
+            "models.centerface.weights.formla: unknown key; did you mean formula? allowed: path, formula, training",
         ),
         (
             {"models__centerface__variants__batches": [1, 4], "models__centerface__export__dynamic": []},

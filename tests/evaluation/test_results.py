@@ -6,7 +6,7 @@ import numpy as np
 from pth2map.datasets.index import DatasetIndex, IndexedImage
 from pth2map.evaluation.coco import FIGURES, CocoEvaluation
 from pth2map.evaluation.coco_scores import CocoScores
-from pth2map.evaluation.results import Result, dataset_notes, engine_clause
+from pth2map.evaluation.results import Result, dataset_notes, engine_clause, training_clause
 from pth2map.evaluation.widerface import Evaluation
 from pth2map.evaluation.widerface_scores import WiderFaceScores
 from pth2map.files import code
@@ -186,3 +186,20 @@ def test_a_score_does_not_depend_on_the_evaluator_of_another_kind_of_dataset(mon
     after = hashes()
     assert after["coco"] != before["coco"]
     assert after["widerface"] == before["widerface"]
+
+
+def test_weights_that_were_trained_here_stand_in_the_protocol():
+    steps = {"size": 840, "epochs": 100, "max_steps": None, "batch_size": 256, "learning_rate": 0.01, "seed": 0}
+    settings = {**steps, "schedule": "published", "amp": True, "loss_scale": 128.0, "weights": "last"}
+    training = {"device": "npu", "processes": 8, "data": "widerface", "backbone": "resnet50_imagenet"}
+    assert training_clause({"settings": settings, "start_from": None, **training}) == (
+        "weights: trained here, 100 epochs of widerface at 840 px, batch 256 on 8 × npu, learning rate 0.01 (published "
+        "schedule), mixed precision (loss scale 128), from a backbone resnet50_imagenet, seed 0, the last checkpoint"
+    )
+    short = {**settings, "epochs": 1, "max_steps": 20, "amp": False, "weights": "best"}
+    own = {**training, "processes": 1, "backbone": None, "start_from": "own"}
+    assert training_clause({"settings": short, **own}) == (
+        "weights: trained here, 1 epoch (at most 20 steps) of widerface at 840 px, batch 256 on 1 × npu, learning rate "
+        "0.01 (published schedule), from weights of the user's own, seed 0, the best checkpoint"
+    )
+    assert ", from random weights, " in training_clause({"settings": short, **own, "start_from": None})

@@ -37,7 +37,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 put_python_first()
-# One job at a time works on vendors' cards, unless `--resources card=2` says that there are more.
+# One job at a time works on cards, unless `--resources card=2` says that there are more.
 if POINTS.has_cards and "card" not in workflow.global_resources:
     workflow.register_resource("card", Resource("card", 1))
 # As a module of another workflow this one has no onstart, and leaves locks alone.
@@ -56,6 +56,10 @@ STATES = States(POINTS, SCRIPTS)
 
 if IN_CHARGE and executes(sys.argv):
     drop_untrue(Path("scratch/engines"), STATES.probes())
+    # A device is looked at before every training. Were the file there, a job behind this ancient input would not be
+    # asked what else has changed for it as soon as there is a reason to look again.
+    for path in Path("scratch").glob("*/train/device.json"):
+        path.unlink()
 
 
 def sweep():
@@ -125,8 +129,8 @@ def index_state(wildcards):
     return STATES.index(wildcards.dataset)
 
 
-def hash_options(hashes):
-    return [f"--hash {algorithm}={value}" for algorithm, value in hashes.items()]
+def hash_options(hashes, option="--hash"):
+    return [f"{option} {algorithm}={value}" for algorithm, value in hashes.items()]
 
 
 def pattern(names):
@@ -537,7 +541,184 @@ def presence_of_headline(wildcards):
     return "gone" if stands and not behind else "there"
 
 
+# A training: wildcard model, of a block whose weights are trained.
+
+
+def not_remembered(of):
+    """For a param that only decides where and how fast a training runs: as it takes ``threads``, Snakemake does not
+    remember it, and another value is no reason to train again."""
+
+    def value(wildcards, threads):
+        return of(wildcards)
+
+    return value
+
+
+def device_of_training(wildcards):
+    """What a training waits for before anything large is fetched for it. Another node than the first has none: it
+    writes no checkpoint."""
+    training = POINTS.training(wildcards.model)
+    if training.node_rank and executes(sys.argv):
+        raise InputError(
+            f"models.{wildcards.model}.weights.training.node_rank: {training.node_rank} of {training.nodes} nodes "
+            "writes no checkpoint, so that nothing here can wait for it; run the line that snakemake -n -p prints "
+            "(docs/training.md)"
+        )
+    return f"scratch/{wildcards.model}/train/device.json"
+
+
+def training_sets_of(wildcards):
+    return POINTS.training_sets(wildcards.model)
+
+
+def validation_option(wildcards):
+    sets = POINTS.training_sets(wildcards.model)
+    return f"--validation {sets['validation']}" if "validation" in sets else ""
+
+
+def evidence_of_starts(wildcards):
+    """What a training waits for so that it can use the checkpoints that it starts from."""
+    return list(map(POINTS.evidence, POINTS.starts(wildcards.model).values()))
+
+
+def start_options(wildcards):
+    """Those checkpoints, and the hashes that declared ones must have."""
+    options = []
+    for name, path in POINTS.starts(wildcards.model).items():
+        option = f"--{name.replace('_', '-')}"
+        options += [option, shlex.quote(path)]
+        options += hash_options(POINTS.hashes(path), f"{option}-hash")
+    return " ".join(options)
+
+
+def training_settings_json(wildcards):
+    return json.dumps(POINTS.training(wildcards.model).settings)
+
+
+def training_state_folder(wildcards):
+    """Where a killed training goes on from: a folder for each state, which Snakemake does not know."""
+    return f"scratch/{wildcards.model}/train/{STATES.train(wildcards.model)}"
+
+
+def training_threads(wildcards):
+    """Of the processes that train on this machine."""
+    training = POINTS.training(wildcards.model)
+    return training.threads * len(training.devices)
+
+
+def threads_of_each(wildcards, threads):
+    """Of one such process, where Snakemake has fewer cores than asked for too."""
+    return max(1, threads // len(POINTS.training(wildcards.model).devices))
+
+
+def cards_of_training(wildcards):
+    return 0 if POINTS.device(wildcards.model).kind == "cpu" else 1
+
+
+def device_environment(wildcards):
+    """Beginning of the shell commands on a device: what they need is sourced."""
+    device = POINTS.device(wildcards.model)
+    return environment(device.setup or [], device.python)
+
+
+def device_python(wildcards):
+    """The interpreter that trains."""
+    return shlex.quote(POINTS.device(wildcards.model).python)
+
+
+def launcher(wildcards):
+    """The same, or what starts one for each device."""
+    training = POINTS.training(wildcards.model)
+    python = device_python(wildcards)
+    if training.processes == 1:
+        return python
+    nodes = "--standalone"
+    if training.nodes > 1:
+        nodes = (
+            f"--nnodes {training.nodes} --node-rank {training.node_rank}"
+            f" --master-addr {shlex.quote(training.master_address)} --master-port {training.master_port}"
+        )
+    return f"{python} -m torch.distributed.run {nodes} --nproc-per-node {len(training.devices)}"
+
+
+def device_options(wildcards):
+    """The device, the numbers of its cards, and how their processes talk."""
+    training = POINTS.training(wildcards.model)
+    numbers = ",".join(map(str, training.devices))
+    backend = f" --backend {training.backend}" if training.backend else ""
+    kind = POINTS.device(wildcards.model).kind
+    return f"--device {kind} --devices {numbers}{backend}"
+
+
+def device_name(wildcards):
+    return POINTS.training(wildcards.model).device
+
+
+def reading_options(wildcards):
+    """How a training reads its images, and how often it can be left."""
+    training = POINTS.training(wildcards.model)
+    return f"--workers {training.workers} --state-every {training.state_every_steps}"
+
+
+def training_record_of(wildcards):
+    """What is known of the training behind a result, if there was one."""
+    trained = wildcards.model in POINTS.trained_models()
+    return f"results/{wildcards.model}/train/training.json" if trained else []
+
+
+def training_told(wildcards):
+    """For the score, which keeps it."""
+    record = training_record_of(wildcards)
+    return f"--training {record}" if record else ""
+
+
 # A dataset: wildcard dataset.
+
+
+def labels_of(part):
+    """The label file of a part of what there is to train on."""
+
+    def path(wildcards):
+        return POINTS.labelled_faces(wildcards.dataset, part).labels
+
+    return path
+
+
+def evidence_of_labels(part):
+    """What a rule waits for so that it can use it."""
+
+    def evidence(wildcards):
+        return POINTS.evidence(labels_of(part)(wildcards))
+
+    return evidence
+
+
+def faces_folder_of(part):
+    """The images of those labels."""
+
+    def path(wildcards):
+        return POINTS.labelled_faces(wildcards.dataset, part).folder
+
+    return path
+
+
+def faces_evidence(part):
+    def evidence(wildcards):
+        return POINTS.folder_evidence(faces_folder_of(part)(wildcards))
+
+    return evidence
+
+
+def faults_json(wildcards):
+    faults = POINTS.training_faces(wildcards.dataset).faults
+    return json.dumps(faults.model_dump(mode="json"))
+
+
+def faces_state(part):
+    def of(wildcards):
+        return STATES.index_training(wildcards.dataset, part)
+
+    return of
 
 
 def root_of(wildcards):
@@ -607,9 +788,16 @@ def declaration_of(wildcards, threads):
 
 
 def models_at_hand():
-    """The models whose files are there or can be fetched; of the others it is said what they wait for."""
+    """The models whose files are there or can be fetched; of the others it is said what they wait for. A training takes
+    days, so that it begins when it is asked for alone."""
     models = []
     for model in POINTS.config.models:
+        if model in POINTS.trained_models():
+            print(
+                f"left out: {model}: it is trained when it is asked for by name",
+                file=sys.stderr,
+            )
+            continue
         try:
             POINTS.files_needed(model)
             models.append(model)

@@ -16,7 +16,7 @@ SCORE = (
     " --leaf-hash {params.leaf_hash} --code {params.code} --index {input.index:q}"
     " --ground-truth {input.ground_truth:q} --parity {input.parity:q} --detections {output.detections:q}"
     " --runs {input.runs:q} --text {output.text:q} --json {output.json:q} --provenance {output.provenance:q}"
-    " --curves {output.curves:q} {params.calibration}"
+    " --curves {output.curves:q} {params.calibration} {params.training}"
 )
 
 
@@ -29,6 +29,7 @@ rule score_widerface_point:
         ground_truth=ground_truth_of,
         parity=parity_of,
         calibration=calibration_list_of,
+        training=training_record_of,
         shards=of_every_shard("detections.npz"),
         runs=of_every_shard("run.json"),
     output:
@@ -52,6 +53,7 @@ rule score_widerface_point:
         size=size_of,
         leaf=leaf_json,
         calibration=calibration_told,
+        training=training_told,
         leaf_hash=leaf_hash,
         code=chain_code,
         state=state("score"),
@@ -70,6 +72,7 @@ rule score_coco_point:
         ground_truth=ground_truth_of,
         parity=parity_of,
         calibration=calibration_list_of,
+        training=training_record_of,
         shards=of_every_shard("detections.npz"),
         runs=of_every_shard("run.json"),
     output:
@@ -94,6 +97,7 @@ rule score_coco_point:
         size=size_of,
         leaf=leaf_json,
         calibration=calibration_told,
+        training=training_told,
         leaf_hash=leaf_hash,
         code=chain_code,
         state=state("score"),

@@ -9,7 +9,7 @@ import numpy as np
 from _shard import add_recipe_arguments, recipe_of
 from pth2map.datasets.calibration import CalibrationList
 from pth2map.datasets.index import DatasetIndex
-from pth2map.evaluation.results import Result, Scores, engine_clause
+from pth2map.evaluation.results import Result, Scores, engine_clause, training_clause
 from pth2map.files.atomic import read_json, write_json, write_npz, write_text
 from pth2map.files.provenance import describe_run, merge_runs
 from pth2map.recipes.detections import Detections
@@ -30,6 +30,7 @@ def add_point_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--detections", required=True, type=Path)
     parser.add_argument("--runs", required=True, nargs="+", type=Path, help="where each shard ran (.json)")
     parser.add_argument("--calibration", type=Path, metavar="LIST", help="calibration images of int8 (.json)")
+    parser.add_argument("--training", type=Path, metavar="RECORD", help="of weights that were trained here (.json)")
     parser.add_argument("--text", required=True, type=Path, help="output: map.txt")
     parser.add_argument("--json", required=True, type=Path, help="output: map.json")
     parser.add_argument("--provenance", required=True, type=Path, help="output: provenance.json")
@@ -59,6 +60,7 @@ def write_result(
         calibrated_on_evaluation=bool(calibration and calibration.of_evaluation),
         protocol=[
             f"network: {args.network}",
+            *([training_clause(leaf["training"])] if leaf["training"] else []),
             *recipe.preprocess().protocol(),
             *recipe.decode().protocol(),
             engine_clause(runs, leaf["precision"], leaf["batch"]),
@@ -77,6 +79,7 @@ def write_result(
     provenance = {
         "point": leaf,
         "dataset_root": index.root,
+        **({"train": read_json(args.training)} if args.training else {}),
         "export": parity,
         "infer": runs,
         "score": describe_run(),

@@ -4,6 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,26 @@ from pth2map.config.schema import (
     CHIP,
     DATA,
     FILE,
+    KINDS_OF_WEIGHTS,
     NAME,
     SIZE,
     Config,
+    Dataset,
     DeclaredFile,
     DeclaredFolder,
     Engine,
     FormulaWeights,
+    LabelledFaces,
     Model,
+    NpuDevice,
     OtherEngine,
     OwnWeights,
     TorchAieEngine,
+    TrainedWeights,
+    Training,
     VastaiEngine,
     VendorEngine,
+    Weights,
 )
 from pth2map.files.errors import InputError, nearest
 from pth2map.networks.catalogue import NETWORKS
@@ -56,7 +64,7 @@ def load_config(values: Mapping[str, Any], workflow_root: Path) -> Config:
     except ValidationError as error:
         raise _refuse(_sentences(error)) from None
     config = _with_paths(config, workflow_root)
-    checks = (_check_files, _check_datasets, _check_names, _check_engines, _check_models)
+    checks = (_check_files, _check_datasets, _check_training_faces, _check_names, _check_engines, _check_models)
     problems = [problem for check in checks for problem in check(config)]
     if problems:
         raise _refuse(problems)
@@ -69,8 +77,10 @@ def _check_weights(models: Any, problems: list[str]) -> None:
         if isinstance(block, dict) and isinstance(block.get("weights"), dict):
             given = {key: value for key, value in block["weights"].items() if value is not None}
             block["weights"] = given or block["weights"]
-            if {"path", "formula"} <= given.keys():
-                problems.append(f"models.{name}.weights: found path and formula; give one, and the other null")
+            kinds = [kind for kind in KINDS_OF_WEIGHTS if kind in given]
+            if len(kinds) > 1:
+                rest = "the other" if len(kinds) == 2 else "the others"
+                problems.append(f"models.{name}.weights: found {' and '.join(kinds)}; give one, and {rest} null")
 
 
 def _refuse(problems: list[str]) -> InputError:
@@ -113,6 +123,7 @@ _EXPECTED = {
     "less_than_equal": "expected {le:g} or less",
     "less_than": "expected less than {lt:g}",
     "too_short": "expected at least {min_length}",
+    "string_too_short": "expected text that is not empty",
 }
 
 
@@ -143,6 +154,9 @@ def _sentence(detail: Any) -> tuple[str, str]:
         return f"{path + '.' if path else ''}{context['key']}: unknown key", context["advice"]
     if kind == "missing":
         return f"{path}: missing", _EXPECTED[kind]
+    if kind == "kind_of_weights" and isinstance(found, dict) and found:
+        key = next(iter(found))
+        return f"{path}.{key}: unknown key", nearest(str(key), list(KINDS_OF_WEIGHTS))
     if kind == "literal_error":
         return f"{path}: found {found!r}", _nearest_literal(found, context["expected"])
     if kind == "union_tag_invalid":
@@ -171,10 +185,13 @@ def _hint(kind: str, found: object) -> str:
     return ""
 
 
+_BRANCHES = {"Name", *(kind.__name__ for kind in KINDS_OF_WEIGHTS.values())}
+
+
 def _path(location: tuple[str | int, ...]) -> str:
     # pydantic puts the branch of a union it tried into the location: the kind behind an engine's name, a type's name.
     parts = list(location)
-    if parts[:1] in (["engines"], ["datasets"]):
+    if parts[:1] in (["engines"], ["datasets"], ["devices"]):
         del parts[2:3]
     if parts[:1] == ["models"] and parts[2:3] == ["recipe"] and parts[3:4] and parts[3] in RECIPES:
         del parts[3]
@@ -184,7 +201,7 @@ def _path(location: tuple[str | int, ...]) -> str:
             path += f"[{part}]"
         elif part == "[key]":
             path += " (the name)"
-        elif part not in ("OwnWeights", "FormulaWeights") and not part.startswith(("constrained-", "literal[")):
+        elif part not in _BRANCHES and not part.startswith(("constrained-", "literal[")):
             path += f".{part}" if path else part
     return path
 
@@ -215,23 +232,56 @@ def _with_paths(config: Config, workflow_root: Path) -> Config:
             changes["calibration"] = dataset.calibration.model_copy(update={"source": source})
         if dataset.subset and dataset.subset.list:
             changes["subset"] = dataset.subset.model_copy(update={"list": placed(dataset.subset.list)})
+        if dataset.training:
+            parts = {part: _faces_with_paths(faces, placed) for part, faces in dataset.training.parts.items()}
+            changes["training"] = dataset.training.model_copy(update=parts)
         datasets[name] = dataset.model_copy(update=changes)
-    models = {}
-    for name, model in config.models.items():
-        own = model.weights if isinstance(model.weights, OwnWeights) else None
-        weights = OwnWeights(path=placed(own.path)) if own else model.weights
-        models[name] = model.model_copy(update={"weights": weights})
-    engines = {name: _engine_with_paths(engine, placed) for name, engine in config.engines.items()}
-    return config.model_copy(update={"datasets": datasets, "engines": engines, "models": models})
+    changed = {
+        "datasets": datasets,
+        "engines": {name: _engine_with_paths(engine, placed) for name, engine in config.engines.items()},
+        "devices": {
+            name: device.model_copy(update={"setup": _scripts(device.setup, placed)})
+            if isinstance(device, NpuDevice)
+            else device
+            for name, device in config.devices.items()
+        },
+        "models": {
+            name: model.model_copy(update={"weights": _weights_with_paths(model.weights, placed)})
+            for name, model in config.models.items()
+        },
+    }
+    return config.model_copy(update=changed)
+
+
+def _faces_with_paths(faces: LabelledFaces, placed: Callable[[str], str]) -> LabelledFaces:
+    labels = placed(faces.labels)
+    return LabelledFaces(labels=labels, images=placed(faces.images) if faces.images else None)
+
+
+def _weights_with_paths(weights: Weights, placed: Callable[[str], str]) -> Weights:
+    if isinstance(weights, OwnWeights):
+        return OwnWeights(path=placed(weights.path))
+    if isinstance(weights, TrainedWeights):
+        starts = {
+            name: _weights_with_paths(start, placed)
+            for name in ("backbone", "start_from")
+            if (start := getattr(weights.training, name)) is not None
+        }
+        return TrainedWeights(training=weights.training.model_copy(update=starts))
+    return weights
 
 
 def _engine_with_paths(engine: Engine, placed: Callable[[str], str]) -> Engine:
     if isinstance(engine, OtherEngine):
         return engine.model_copy(update={"rules": placed(engine.rules)})
-    if isinstance(engine, VendorEngine) and engine.setup is not None:
-        scripts = [engine.setup] if isinstance(engine.setup, str) else engine.setup
-        return engine.model_copy(update={"setup": [placed(script) for script in scripts]})
+    if isinstance(engine, VendorEngine):
+        return engine.model_copy(update={"setup": _scripts(engine.setup, placed)})
     return engine
+
+
+def _scripts(setup: str | list[str] | None, placed: Callable[[str], str]) -> list[str] | None:
+    """The scripts to source, as a list where there are any."""
+    return None if setup is None else [placed(path) for path in ([setup] if isinstance(setup, str) else setup)]
 
 
 def _check_files(config: Config) -> list[str]:
@@ -306,6 +356,21 @@ def _check_datasets(config: Config) -> list[str]:
     return problems
 
 
+def _check_training_faces(config: Config) -> list[str]:
+    """Label files and images of trainings: declared, or there."""
+    problems = []
+    files = {DATA / file.path for file in config.files.values()}
+    folders = {DATA / folder.path for folder in config.folders.values()}
+    for name, dataset in config.datasets.items():
+        for part, faces in dataset.training.parts.items() if dataset.training else ():
+            key = f"datasets.{name}.training.{part}"
+            if Path(faces.labels) not in files and not Path(faces.labels).is_file():
+                problems.append(f"{key}.labels: {_no_file(faces.labels)}; expected a label.txt, yours or declared")
+            elif Path(faces.folder) not in folders and not Path(faces.folder).is_dir():
+                problems.append(f"{key}.images: {faces.folder} is not a folder; expected the images of {faces.labels}")
+    return problems
+
+
 def _check_engines(config: Config) -> list[str]:
     return [
         f"engines.{name}.rules: {_no_file(engine.rules)}"
@@ -334,6 +399,8 @@ def _check_models(config: Config) -> list[str]:
                 problems.append(f"{key}.weights.path: {_no_file(model.weights.path)}")
         elif isinstance(model.weights, FormulaWeights):
             problems += [f"{key}.weights.formula: {fault}" for fault in _check_patterns(model.weights)]
+        elif isinstance(model.weights, TrainedWeights):
+            problems += [f"{key}.{problem}" for problem in _check_training(model, model.weights.training, config)]
         elif model.weights not in config.files:
             problems.append(
                 f"{key}.weights: found {model.weights!r}; {nearest(model.weights, sorted(config.files))}, or path: FILE"
@@ -445,6 +512,71 @@ def _check_patterns(weights: FormulaWeights) -> list[str]:
     return problems
 
 
+def _check_training(model: Model, training: Training, config: Config) -> list[str]:
+    """Whether a network can be trained, on what there is, from what there is."""
+    key = "weights.training"
+    problems = []
+    if model.network in NETWORKS and not NETWORKS[model.network].trainable:
+        known = [name for name, network in NETWORKS.items() if network.trainable]
+        problems.append(f"{key}: network {model.network} cannot be trained here; {nearest(model.network, known)}")
+    problems += _check_training_data(model, training, config.datasets)
+    for name, start in (("backbone", training.backbone), ("start_from", training.start_from)):
+        if isinstance(start, OwnWeights):
+            if not Path(start.path).is_file():
+                problems.append(f"{key}.{name}.path: {_no_file(start.path)}")
+        elif start is not None and start not in config.files:
+            problems.append(f"{key}.{name}: found {start!r}; {nearest(start, sorted(config.files))}, or path: FILE")
+    if training.backbone is not None and training.start_from is not None:
+        problems.append(f"{key}: start_from replaces all weights, those of backbone too; give one, and the other null")
+    if training.size < SMALLEST_TRAINED:
+        problems.append(f"{key}.size: found {training.size}; expected {SMALLEST_TRAINED} or more")
+    decays = training.decay_epochs
+    if any(later <= earlier for earlier, later in pairwise(decays)):
+        problems.append(f"{key}.decay_epochs: found {decays}; expected rising numbers, each once")
+    if training.weights == "best" and not training.checkpoints.best:
+        problems.append(f"{key}.checkpoints.best: found false; weights: best needs it; expected true, or weights: last")
+    return [*problems, *_check_devices(training, config)]
+
+
+def _check_training_data(model: Model, training: Training, datasets: Mapping[str, Dataset]) -> list[str]:
+    data = training.data or model.dataset
+    able = [name for name, dataset in datasets.items() if dataset.training]
+    if data in able or (data not in datasets and training.data is None):  # of the latter the block's dataset tells
+        return []
+    key = "weights.training.data"
+    if data in datasets:
+        return [f"{key}: dataset {data} has no training part; {nearest(data, able)}, or give it one"]
+    return [f"{key}: found {data!r}; {nearest(data, able)}"]
+
+
+def _check_devices(training: Training, config: Config) -> list[str]:
+    """Whether the devices of a training are there, as far as the config tells, and can share it out."""
+    key = "weights.training"
+    problems = [
+        f"{key}.devices: {number} comes {n} times; expected each card once"
+        for number, n in Counter(training.devices).items()
+        if n > 1
+    ]
+    if training.batch_size % training.processes:
+        among = f"{training.processes} devices" + (f" of {training.nodes} nodes" if training.nodes > 1 else "")
+        problems.append(
+            f"{key}.batch_size: {training.batch_size} images cannot be shared out evenly among {among}; expected a "
+            f"multiple of {training.processes}"
+        )
+    if training.node_rank >= training.nodes:
+        problems.append(f"{key}.node_rank: found {training.node_rank}; expected less than nodes, {training.nodes}")
+    if training.device not in config.devices:
+        found = f"found {training.device!r}; {nearest(training.device, sorted(config.devices))}"
+        return [*problems, f"{key}.device: {found}"]
+    device = config.devices[training.device]
+    if training.backend and training.backend not in device.backends:
+        problems.append(
+            f"{key}.backend: {training.backend} does not go with device {training.device}, which is of kind "
+            f"{device.kind}; {nearest(training.backend, device.backends)}, or null"
+        )
+    return problems
+
+
 def _check_points(model: Model, config: Config) -> list[str]:
     known = {engine: config.engines[engine] for engine in model.engines if engine in config.engines}
     offered = {engine: model.variants.of(entry) for engine, entry in known.items()}
@@ -538,6 +670,8 @@ def _check_aipp(model: Model) -> list[str]:
     return [f"compile.ascend.aipp: {refusal}"] if refusal else []
 
 
+SMALLEST_TRAINED = 32
+"""Pixels of the side that images of a training are augmented to: one cell of the coarsest map."""
 MOST_PIXELS = 1 << 26
 """Of an input: in float32 it takes 800 MB."""
 

@@ -16,12 +16,17 @@ from pth2map.config.schema import (
     Dataset,
     DeclaredFile,
     DeclaredFolder,
+    Device,
     Engine,
     FormulaWeights,
+    LabelledFaces,
     Model,
     OtherEngine,
     OwnWeights,
     TorchAieEngine,
+    TrainedWeights,
+    Training,
+    TrainingFaces,
     VastaiEngine,
     VendorEngine,
     parse_variant,
@@ -141,12 +146,10 @@ class Points:
         """Whether the graph of a point was quantised here, before any engine had it."""
         return point.precision == "int8" and self.engine(point.engine).kind == "onnxruntime"
 
-    @cache  # noqa: B019
     def calibration_evidence(self, dataset: str) -> list[str]:
         """The record of the folder that calibration images are drawn from, if it is declared."""
         source = self.dataset(dataset).calibration.source
-        declaration = self.declared_folder(source) if source else None
-        return [_true_record(declaration)] if declaration else []
+        return self.folder_evidence(source) if source else []
 
     def calibration(self, model: str) -> Calibration:
         """The images by which a block's int8 variants find their ranges."""
@@ -171,9 +174,10 @@ class Points:
 
     @property
     def has_cards(self) -> bool:
-        """Whether an engine of the config is set up that works on a vendor's card."""
+        """Whether an engine of the config is set up that works on a vendor's card, or a block is trained on one."""
         vendors = [engine for engine in self.config.engines.values() if isinstance(engine, VendorEngine)]
-        return any(engine.set_up and not engine.rehearsal for engine in vendors)
+        engines = any(engine.set_up and not engine.rehearsal for engine in vendors)
+        return engines or any(self.device(model).kind != "cpu" for model in self.trained_models())
 
     def rules_files(self) -> list[str]:
         """Rules of engines of the user's own, each file once."""
@@ -191,11 +195,20 @@ class Points:
         return {graph: _graph_path(model, size, graph) for graph in formats}
 
     def weights_path(self, model: str) -> str:
-        """The checkpoint of a block: below ``data/`` when declared, made by a rule of a formula, else as configured."""
+        """The checkpoint of a block: below ``data/`` when declared, made by a rule of a formula or a training, else as
+        configured.
+        """
         weights = self.model(model).weights
         if isinstance(weights, FormulaWeights):
             return f"scratch/{model}/formula.pth"
-        return weights.path if isinstance(weights, OwnWeights) else (DATA / self.config.files[weights].path).as_posix()
+        if isinstance(weights, TrainedWeights):
+            return f"results/{model}/train/weights.pth"
+        return self._checkpoint_path(weights)
+
+    def _checkpoint_path(self, checkpoint: str | OwnWeights) -> str:
+        if isinstance(checkpoint, OwnWeights):
+            return checkpoint.path
+        return (DATA / self.config.files[checkpoint].path).as_posix()
 
     def formula_models(self) -> list[str]:
         """The blocks whose weights are made of a formula."""
@@ -207,10 +220,58 @@ class Points:
         assert isinstance(weights, FormulaWeights)
         return weights.formula
 
-    def weights_hashes(self, model: str) -> dict[str, str]:
-        """Hashes that the checkpoint of a block must have, by algorithm."""
+    def trained_models(self) -> list[str]:
+        """The blocks whose weights are trained."""
+        return [name for name, block in self.config.models.items() if isinstance(block.weights, TrainedWeights)]
+
+    def training(self, model: str) -> Training:
+        """The training of such a block."""
         weights = self.model(model).weights
-        return self.config.files[weights].hashes if isinstance(weights, str) else {}
+        assert isinstance(weights, TrainedWeights)
+        return weights.training
+
+    def device(self, model: str) -> Device:
+        """What such a block is trained on."""
+        return self.config.devices[self.training(model).device]
+
+    def training_data(self, model: str) -> str:
+        """The dataset that such a block is trained on."""
+        return self.training(model).data or self.model(model).dataset
+
+    def training_faces(self, dataset: str) -> TrainingFaces:
+        """What a dataset has to train on."""
+        faces = self.dataset(dataset).training
+        if faces is None:
+            able = [name for name, block in self.config.datasets.items() if block.training]
+            raise InputError(f"dataset {dataset} has no training part; {nearest(dataset, able)}")
+        return faces
+
+    def labelled_faces(self, dataset: str, part: str) -> LabelledFaces:
+        """Labels and images of a part, ``train`` or ``validation``."""
+        parts = self.training_faces(dataset).parts
+        if part not in parts:
+            raise InputError(f"datasets.{dataset}.training.{part}: null; expected labels and images")
+        return parts[part]
+
+    def training_sets(self, model: str) -> dict[str, str]:
+        """The indexed images of a training, by part."""
+        dataset = self.training_data(model)
+        return {part: f"scratch/training/{dataset}/{part}.npz" for part in self.training_faces(dataset).parts}
+
+    def starts(self, model: str) -> dict[str, str]:
+        """The checkpoints that a training starts from, by what starts from them: ``backbone`` or ``start_from``."""
+        training = self.training(model)
+        given = {"backbone": training.backbone, "start_from": training.start_from}
+        return {name: self._checkpoint_path(checkpoint) for name, checkpoint in given.items() if checkpoint is not None}
+
+    def hashes(self, path: str) -> dict[str, str]:
+        """Hashes that a file must have, by algorithm: of a declared one."""
+        declaration = self.declared_file(path)
+        return dict(declaration.hashes) if declaration else {}
+
+    def weights_hashes(self, model: str) -> dict[str, str]:
+        """The same of the checkpoint of a block."""
+        return self.hashes(self.weights_path(model))
 
     def image_files(self, dataset: str) -> str:
         """The folder that holds the image files of a dataset."""
@@ -264,20 +325,29 @@ class Points:
         return _true_record(declaration)
 
     @cache  # noqa: B019
-    def image_evidence(self, dataset: str) -> list[str]:
-        """The record of the images of a dataset, if they are declared; nothing of a person's own."""
-        declaration = self.declared_folder(self.image_files(dataset))
+    def folder_evidence(self, path: str) -> list[str]:
+        """The record of a folder, if it is declared; nothing of a person's own."""
+        declaration = self.declared_folder(path)
         return [_true_record(declaration)] if declaration else []
+
+    def image_evidence(self, dataset: str) -> list[str]:
+        """The same of the images of a dataset."""
+        return self.folder_evidence(self.image_files(dataset))
 
     @cache  # noqa: B019
     def files_needed(self, model: str) -> list[str]:
         """Evidence of all files that a block needs from elsewhere. Raises ``InputError`` as :meth:`evidence` does."""
         dataset = self.model(model).dataset
-        weights = [] if model in self.formula_models() else [self.weights_path(model)]
-        files = [*weights, *self.ground_truth_files(dataset)]
+        files, folders = self.ground_truth_files(dataset), self.image_evidence(dataset)
+        if model in self.trained_models():
+            parts = self.training_faces(self.training_data(model)).parts.values()
+            files = [*self.starts(model).values(), *(faces.labels for faces in parts), *files]
+            folders = [*folders, *(record for faces in parts for record in self.folder_evidence(faces.folder))]
+        elif model not in self.formula_models():
+            files = [self.weights_path(model), *files]
         int8 = "int8" in (self.model(model).variants.precisions or ())
         calibration = self.calibration_evidence(dataset) if int8 else []
-        return [*map(self.evidence, files), *self.image_evidence(dataset), *calibration]
+        return [*map(self.evidence, files), *folders, *calibration]
 
     @cache  # noqa: B019
     def weights_content(self, model: str) -> Any:
@@ -285,14 +355,23 @@ class Points:
         weights = self.model(model).weights
         if isinstance(weights, FormulaWeights):
             return weights.model_dump(mode="json")
+        if isinstance(weights, TrainedWeights):
+            return "trained"
         if isinstance(weights, OwnWeights):
             state = Path(weights.path).stat()
             return [weights.path, state.st_size, state.st_mtime_ns]
-        declaration = self._declaration(self.config.files[weights])
-        if declaration.hashes:
+        return self.content(self.weights_path(model))
+
+    @cache  # noqa: B019
+    def content(self, path: str) -> Any:
+        """Hashes of a file: of a declared one, whether it is there or not, those that are declared.
+
+        One without a declared hash is looked for in the mirror as long as it is not there.
+        """
+        declaration, place = self.declared_file(path), Path(path)
+        if declaration and declaration.hashes:
             return dict(declaration.hashes)
-        place = DATA / declaration.path
-        found = place if place.is_file() else find_in_mirror(declaration)[0]
+        found = place if declaration is None or place.is_file() else find_in_mirror(declaration)[0]
         return hash_file(found) if found else None
 
     def _declaration(self, file: DeclaredFile) -> Declaration:
@@ -326,6 +405,7 @@ class Points:
             "export": block.export.model_dump(mode="json"),
             "scoring": block.scoring.model_dump(mode="json"),
             "weights": _origin(block),
+            "training": self.training_leaf(point.model) if point.model in self.trained_models() else None,
             "compile": block.compile.model_dump(mode="json").get(engine.kind),
             "quantization": block.quantization.model_dump(mode="json") if self.is_quantized(point) else None,
             "engine": engine.model_dump(mode="json", exclude=set(engine.no_figure)),
@@ -334,6 +414,21 @@ class Points:
             "rehearsal": engine.rehearsal,
             "variant": point.variant,
         }
+
+    def training_leaf(self, model: str) -> dict[str, Any]:
+        """What decides the weights of a trained block, by name, without any place on disk."""
+        training = self.training(model)
+        starts = {name: getattr(training, name) for name in ("backbone", "start_from")}
+        return {
+            **self.training_settings(model),
+            "data": self.training_data(model),
+            **{name: "own" if isinstance(start, OwnWeights) else start for name, start in starts.items()},
+        }
+
+    def training_settings(self, model: str) -> dict[str, Any]:
+        """What decides the weights of a trained block beside its files."""
+        training = self.training(model)
+        return {"settings": training.settings, "device": self.device(model).kind, "processes": training.processes}
 
     def recipe_without_decode(self, model: str) -> dict[str, Any]:
         """The recipe as far as stages know it that only preprocess: a change of its decode does not concern them."""
@@ -367,8 +462,9 @@ class Points:
 
 
 def _origin(block: Model) -> str:
-    """Where the weights of a block come from: ``declared``, ``own`` (of the user's) or ``formula``."""
-    return {str: "declared", OwnWeights: "own", FormulaWeights: "formula"}[type(block.weights)]
+    """Where the weights of a block come from: ``declared``, ``own`` (of the user's), ``formula`` or ``trained``."""
+    kinds = {str: "declared", OwnWeights: "own", FormulaWeights: "formula", TrainedWeights: "trained"}
+    return kinds[type(block.weights)]
 
 
 def _graph_path(model: str, size: str, graph: str) -> str:

@@ -9,8 +9,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from pth2map.datasets.label_faults import Faults
 from pth2map.recipes.catalogue import RecipeSettings
 from pth2map.recipes.settings import Section
+from pth2map.training.settings import TrainingSettings
 
 DATA = Path("data")
 """Where declared files go, below the working directory."""
@@ -92,6 +94,38 @@ class Calibration(Section):
     )
 
 
+class LabelledFaces(Section):
+    """Images with labelled faces, for training."""
+
+    labels: Annotated[str, Field(min_length=1)] = Field(
+        description="`label.txt` in the form of RetinaFace's annotations: a declared file, or one of yours"
+    )
+    images: str | None = Field(
+        default=None,
+        description="folder with `<event>/*.jpg`: of declared files, or of yours; null: `images` beside the labels",
+    )
+
+    @property
+    def folder(self) -> str:
+        """The folder that holds the image files."""
+        return self.images or (Path(self.labels).parent / "images").as_posix()
+
+
+class TrainingFaces(Section):
+    """What a dataset has to train a network on."""
+
+    train: LabelledFaces
+    validation: LabelledFaces | None = Field(
+        default=None, description="faces on which the loss is measured after each epoch; null: none"
+    )
+    faults: Faults = Field(default_factory=Faults)
+
+    @property
+    def parts(self) -> dict[str, LabelledFaces]:
+        """What there is of ``train`` and ``validation``."""
+        return {"train": self.train, **({"validation": self.validation} if self.validation else {})}
+
+
 class ImageSet(Section):
     """What datasets of all kinds have in common."""
 
@@ -108,6 +142,9 @@ class WiderFaceDataset(ImageSet):
         default="data/widerface",
         description="folder with `WIDER_val/images/<event>/*.jpg` and `ground_truth/*.mat`: of declared files, or of "
         "yours, which is used as it is",
+    )
+    training: TrainingFaces | None = Field(
+        default=None, description="faces with landmarks to train on; null: none. `root` has no part in it"
     )
 
     layout: ClassVar[str] = "<root>/WIDER_val/images/<event>/*.jpg and <root>/ground_truth/*.mat"
@@ -139,6 +176,7 @@ class CocoDataset(ImageSet):
         default="val2017", description="which images of it"
     )
 
+    training: ClassVar[None] = None
     layout: ClassVar[str] = "<root>/<split>/*.jpg and <root>/annotations/instances_<split>.json"
     image_pattern: ClassVar[str] = "**/*"
     truth_name: ClassVar[str] = "ground_truth.json"
@@ -338,10 +376,119 @@ Engine = Annotated[
 ]
 
 
+class CpuDevice(Section):
+    """The CPU of the machine."""
+
+    backends: ClassVar[tuple[str, ...]] = ("gloo",)
+    setup: ClassVar[None] = None
+    python: ClassVar[str] = "python"
+
+    kind: Literal["cpu"] = Field(description="a process for each number in `devices` of a training")
+
+
+class CudaDevice(Section):
+    """Graphics cards that torch drives by CUDA."""
+
+    backends: ClassVar[tuple[str, ...]] = ("nccl", "gloo")
+    setup: ClassVar[None] = None
+
+    kind: Literal["cuda"] = Field(description="cards by the numbers that CUDA gives them")
+    python: Annotated[str, Field(min_length=1)] = Field(
+        default="python",
+        description="an interpreter with a CUDA build of torch and this project's other requirements; the one of "
+        "`make setup` has torch for the CPU alone",
+    )
+
+
+class NpuDevice(Section):
+    """Huawei Ascend cards that torch drives by `torch_npu`."""
+
+    backends: ClassVar[tuple[str, ...]] = ("hccl",)
+
+    kind: Literal["npu"] = Field(description="cards by the numbers that `npu-smi` gives them")
+    setup: str | list[str] | None = Field(
+        default=None,
+        description="the vendor's `set_env.sh` to source first, or a list of such scripts; null: the environment has "
+        "been set up already",
+    )
+    python: Annotated[str, Field(min_length=1)] = Field(
+        default="python",
+        description="the interpreter with `torch_npu`, its torch and this project's other requirements",
+    )
+
+
+Device = Annotated[CpuDevice | CudaDevice | NpuDevice, Field(discriminator="kind")]
+
+
 class OwnWeights(Section):
     """Weights of your own."""
 
     path: str = Field(description="a checkpoint (`.pth`); used as it is, its hash is recorded")
+
+
+def _kind_of_checkpoint(value: object) -> str:
+    """Which branch of :data:`Checkpoint` a value is."""
+    return "Name" if isinstance(value, str) else "OwnWeights"
+
+
+Checkpoint = Annotated[
+    Annotated[Name, Tag("Name")] | Annotated[OwnWeights, Tag("OwnWeights")], Discriminator(_kind_of_checkpoint)
+]
+"""An entry of ``files``, or a file of the user's own."""
+
+
+class Training(TrainingSettings):
+    """A training of the block's network: what decides the weights, and from `device` on where and how it runs."""
+
+    data: Name | None = Field(
+        default=None, description="an entry of `datasets` with a `training` part; null: the block's own"
+    )
+    backbone: Checkpoint | None = Field(
+        default=None,
+        description="weights that the backbone starts from, such as those of ImageNet: an entry of `files` or `path:`; "
+        "null: random ones",
+    )
+    start_from: Checkpoint | None = Field(
+        default=None, description="weights that the whole network starts from, instead of `backbone`; null: none"
+    )
+    device: Name = Field(default="cpu", description="an entry of `devices`")
+    devices: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        default=[0], description="numbers of the cards, a process for each; on the CPU as many processes"
+    )
+    backend: Literal["gloo", "nccl", "hccl"] | None = Field(
+        default=None, description="how processes exchange gradients; null: as is usual for the kind of device"
+    )
+    nodes: PositiveInt = Field(
+        default=1, description="machines that train together, each with as many devices (docs/training.md)"
+    )
+    node_rank: Annotated[int, Field(ge=0)] = Field(default=0, description="which of them this one is; 0 writes")
+    master_address: Annotated[str, Field(min_length=1)] = Field(
+        default="127.0.0.1", description="of node 0, where there are several"
+    )
+    master_port: Annotated[int, Field(ge=1, le=65535)] = Field(default=29688, description="the same")
+    workers: Annotated[int, Field(ge=0)] = Field(
+        default=4, description="processes that read and augment images, for each device"
+    )
+    threads: PositiveInt = Field(default=2, description="of the CPU, for each process that trains")
+    state_every_steps: PositiveInt = Field(
+        default=100, description="steps between two states, from the last of which a killed training goes on"
+    )
+
+    @property
+    def processes(self) -> int:
+        """Of all nodes: one for each device."""
+        return self.nodes * len(self.devices)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What decides the weights, as JSON values."""
+        return self.model_dump(mode="json", include=set(TrainingSettings.model_fields))
+
+
+class TrainedWeights(Section):
+    """Weights that are trained here, into `results/{model}/train/weights.pth`."""
+
+    training: Training
 
 
 class FormulaWeights(Section):
@@ -355,6 +502,31 @@ class FormulaWeights(Section):
         description="pairs of a regular expression and a factor: the first that is found in the name of an entry "
         "scales it, so that activations stay in a useful range"
     )
+
+
+KINDS_OF_WEIGHTS = {"path": OwnWeights, "formula": FormulaWeights, "training": TrainedWeights}
+"""The blocks that weights can be, by the key that tells them apart."""
+
+
+def _kind_of_weights(value: object) -> str | None:
+    """Which branch of :data:`Weights` a value is; None for what is none."""
+    if isinstance(value, str):
+        return "Name"
+    fields = value if isinstance(value, dict) else vars(value) if isinstance(value, Section) else {}
+    return next((kind.__name__ for key, kind in KINDS_OF_WEIGHTS.items() if key in fields), None)
+
+
+Weights = Annotated[
+    Annotated[Name, Tag("Name")]
+    | Annotated[OwnWeights, Tag("OwnWeights")]
+    | Annotated[FormulaWeights, Tag("FormulaWeights")]
+    | Annotated[TrainedWeights, Tag("TrainedWeights")],
+    Discriminator(
+        _kind_of_weights,
+        custom_error_type="kind_of_weights",
+        custom_error_message=f"expected an entry of files, or a block with one of {', '.join(KINDS_OF_WEIGHTS)}",
+    ),
+]
 
 
 class Parity(Section):
@@ -482,8 +654,8 @@ class Model(Section):
     """A detector from weights to AP."""
 
     network: Name = Field(description="a network of `src/pth2map/networks/catalogue.py`")
-    weights: Name | OwnWeights | FormulaWeights = Field(
-        description="an entry of `files`, `path:` to a checkpoint of yours, or, in an overlay, `formula:`"
+    weights: Weights = Field(
+        description="an entry of `files`, `path:` to a checkpoint of yours, `training:`, or, in an overlay, `formula:`"
     )
     dataset: Name = Field(description="an entry of `datasets`")
     recipe: RecipeSettings
@@ -505,6 +677,10 @@ class Config(Section):
     folders: dict[Name, DeclaredFolder] = Field(default_factory=dict, description="folders out of declared archives")
     datasets: dict[Name, Dataset] = Field(description="images with their ground truth and evaluator")
     engines: dict[Name, Engine] = Field(description="what runs a graph")
+    devices: dict[Name, Device] = Field(
+        default={"cpu": CpuDevice(kind="cpu"), "cuda": CudaDevice(kind="cuda"), "npu": NpuDevice(kind="npu")},
+        description="what a training runs on",
+    )
     models: dict[Name, Model] = Field(description="detectors, one block each")
     drawing: Drawing = Field(default_factory=Drawing)
     tensor_shards: PositiveInt = Field(

@@ -16,7 +16,7 @@ from pth2map.config.schema import AscendEngine, CocoDataset, OtherEngine, TorchA
 from pth2map.engines.catalogue import KINDS
 from pth2map.files.code import code_hash
 from pth2map.files.errors import InputError
-from pth2map.files.hashing import folder_state, hash_file, hash_json
+from pth2map.files.hashing import EVERYTHING, folder_state, hash_file, hash_json
 from pth2map.networks.catalogue import NETWORKS
 from pth2map.recipes.catalogue import RECIPES
 
@@ -39,7 +39,7 @@ class States:
     @cache  # noqa: B019  (one object a run)
     def index(self, dataset: str) -> str:
         block = self.points.dataset(dataset)
-        files = [self._images(dataset), *map(self._content, self.points.ground_truth_files(dataset))]
+        files = [self._images(dataset), *map(self.points.content, self.points.ground_truth_files(dataset))]
         listed = block.subset.list if block.subset else None
         names = hash_file(Path(listed)) if listed else None
         subset = block.subset.model_dump(mode="json", exclude={"list"}) if block.subset else None
@@ -53,6 +53,29 @@ class States:
         return self._state(
             "formula_weights", [block.network, self.points.formula(model)], [NETWORKS[block.network].module]
         )
+
+    @cache  # noqa: B019
+    def index_training(self, dataset: str, part: str) -> str:
+        """Of indexed labelled faces, which know where their images lie."""
+        faces = self.points.labelled_faces(dataset, part)
+        return self._state("index_training", [dataset, part, faces.labels, faces.folder, self._faces(dataset, part)])
+
+    @cache  # noqa: B019
+    def train(self, model: str) -> str:
+        """Of trained weights: all that decides them, wherever it lies, and however fast it goes."""
+        points = self.points
+        dataset = points.training_data(model)
+        facts = [
+            points.training_settings(model),
+            {name: points.content(path) for name, path in points.starts(model).items()},
+            {part: self._faces(dataset, part) for part in points.training_faces(dataset).parts},
+        ]
+        network = points.model(model).network
+        return self._state("train", [network, *facts], [NETWORKS[network].module], [self._state("index_training")])
+
+    def plot_training(self, model: str) -> str:
+        """Of the picture of a training."""
+        return self._state("plot_training", before=[self.train(model)])
 
     @cache  # noqa: B019
     def export(self, model: str, size: str, graph: str) -> str:
@@ -144,9 +167,7 @@ class States:
         block = self.points.dataset(dataset).calibration
         if block.source is None:
             raise InputError(f"datasets.{dataset}.calibration.source: null; int8 needs a folder of images")
-        declared = self.points.declared_folder(block.source)
-        content = declared.identity if declared else folder_state(Path(block.source), "**/*")
-        facts = [block.model_dump(mode="json"), content]
+        facts = [block.model_dump(mode="json"), self._folder(block.source)]
         return self._state("draw_calibration", facts, before=[self.index(dataset)])
 
     @cache  # noqa: B019
@@ -272,6 +293,9 @@ class States:
         return hash_json([code, None if self.code_only else list(facts), list(before)])[:12]
 
     def _weights(self, model: str) -> list[str]:
+        """Of the stage that makes them, if there is one."""
+        if model in self.points.trained_models():
+            return [self.train(model)]
         return [self.formula(model)] if model in self.points.formula_models() else []
 
     def _check(self, point: Point) -> str:
@@ -294,16 +318,16 @@ class States:
         return KINDS[self.points.engine(point.engine).kind]
 
     def _images(self, dataset: str) -> str:
-        """Of a declared folder the declaration, before it is fetched and as long as nothing in it changes."""
-        folder = Path(self.points.image_files(dataset))
-        declared = self.points.declared_folder(folder.as_posix())
-        return declared.identity if declared else folder_state(folder, self.points.dataset(dataset).image_pattern)
+        block = self.points.dataset(dataset)
+        return self._folder(block.images, block.image_pattern)
 
-    def _content(self, path: str) -> Any:
-        """Hashes of a file: of one that is not there yet, those that are declared."""
-        place = Path(path)
-        declared = self.points.declared_file(path)
-        hashes = declared.hashes if declared else {}
-        if not place.is_file():
-            return dict(hashes)
-        return {algorithm: hash_file(place, algorithm) for algorithm in hashes or ("sha256",)}
+    def _faces(self, dataset: str, part: str) -> list[Any]:
+        """What labelled faces are, wherever they lie."""
+        faces = self.points.labelled_faces(dataset, part)
+        faults = self.points.training_faces(dataset).faults.model_dump(mode="json")
+        return [self.points.content(faces.labels), self._folder(faces.folder), faults]
+
+    def _folder(self, path: str, pattern: str = EVERYTHING) -> str:
+        """Of a declared folder the declaration, before it is fetched and as long as nothing in it changes."""
+        declared = self.points.declared_folder(path)
+        return declared.identity if declared else folder_state(Path(path), pattern)

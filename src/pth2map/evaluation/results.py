@@ -48,7 +48,7 @@ class Result:
     synthetic: bool
     """Whether the weights were made of a formula: then the figures say nothing of the model."""
     weights: str
-    """Where they come from: ``declared``, ``own`` or ``formula``."""
+    """Where they come from: ``declared``, ``own``, ``formula`` or ``trained``."""
     rehearsal: bool
     """Whether stand-ins computed in the place of a vendor's engine: then the figures say nothing of the hardware."""
     calibrated_on_evaluation: bool
@@ -132,6 +132,29 @@ def dataset_notes(index: DatasetIndex) -> list[str]:
 def engine_clause(runs: Sequence[Mapping[str, Any]], precision: str, batch: int) -> str:
     """The protocol's words on what ran the graph; ``runs`` are those of :func:`pth2map.files.provenance.merge_runs`."""
     return f"engine: {' and '.join(sorted(set(map(_software, runs))))}, {precision}, batch {batch}"
+
+
+def training_clause(training: Mapping[str, Any]) -> str:
+    """The protocol's words on weights that were trained here, as ``training`` of the point's config says."""
+    settings, start = training["settings"], training["start_from"] or training["backbone"]
+    length = f"{settings['epochs']} epochs" if settings["epochs"] > 1 else "1 epoch"
+    if settings["max_steps"]:
+        length += f" (at most {settings['max_steps']} steps)"
+    words = [
+        f"weights: trained here, {length} of {training['data']} at {settings['size']} px",
+        f"batch {settings['batch_size']} on {training['processes']} × {training['device']}",
+        f"learning rate {settings['learning_rate']:g} ({settings['schedule']} schedule)",
+        *([f"mixed precision (loss scale {settings['loss_scale']:g})"] if settings["amp"] else []),
+        _start(training, str(start)) if start else "from random weights",
+        f"seed {settings['seed']}",
+        f"the {settings['weights']} checkpoint",
+    ]
+    return ", ".join(words)
+
+
+def _start(training: Mapping[str, Any], start: str) -> str:
+    what = "weights" if training["start_from"] else "a backbone"
+    return f"from {what} of the user's own" if start == "own" else f"from {what} {start}"
 
 
 def _software(run: Mapping[str, Any]) -> str:

@@ -29,6 +29,8 @@ class Entry:
     """The lowest and the highest opset of its ONNX graph that is right."""
     rois: bool = False
     """Whether its graph has RoIAlign, whose RoIs ATC wants cast."""
+    trainable: bool = False
+    """Whether it can be trained here."""
 
 
 RETINAFACE = "pth2map.networks.retinaface"
@@ -38,8 +40,8 @@ RETINAMASK_OUTPUTS = ("bboxs", "labels", "scores", "masks")
 
 NETWORKS: Mapping[str, Entry] = MappingProxyType(
     {
-        "retinaface_mobilenet025": Entry(RETINAFACE, "RetinaFace.mobilenet025", RETINAFACE_OUTPUTS),
-        "retinaface_resnet50": Entry(RETINAFACE, "RetinaFace.resnet50", RETINAFACE_OUTPUTS),
+        "retinaface_mobilenet025": Entry(RETINAFACE, "RetinaFace.mobilenet025", RETINAFACE_OUTPUTS, trainable=True),
+        "retinaface_resnet50": Entry(RETINAFACE, "RetinaFace.resnet50", RETINAFACE_OUTPUTS, trainable=True),
         "centerface": Entry("pth2map.networks.centerface", "CenterFace", ("hm", "wh", "hm_offset", "landmarks")),
         "retinamask": Entry(RETINAMASK, "RetinaMask", RETINAMASK_OUTPUTS, "fixed", ("onnx",), (11, 20), rois=True),
         "retinamask_kept_masks": Entry(

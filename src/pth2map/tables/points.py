@@ -16,10 +16,10 @@ def points_table(results: Sequence[Mapping[str, Any]], costs: Mapping[str, Mappi
 
     AP is a fraction with six decimals, empty where there is none; columns of other IoU thresholds than the result's say
     so (``easy@0.4``), those of COCO are named ``bbox_AP`` and so on. ``weights`` is where they come from: ``declared``
-    in the config, the user's ``own``, or ``synthetic``, made of a formula: such figures say nothing of the model.
-    ``comparable`` says whether all images of the published set were scored, with other weights than these, on the real
-    engine, and not with int8 calibrated on them: ``rehearsal`` says whether stand-ins computed in its place. What an
-    image costs is empty at size ``native``, and where the block has no ONNX graph.
+    in the config, the user's ``own``, ``trained`` here, or ``synthetic``, made of a formula: such figures say nothing
+    of the model. ``comparable`` says whether all images of the published set were scored, with other weights than the
+    last, on the real engine, and not with int8 calibrated on them: ``rehearsal`` says whether stand-ins computed in its
+    place. What an image costs is empty at size ``native``, and where the block has no ONNX graph.
     """
     table = io.StringIO()
     rows = [_row(result, costs) for result in results]

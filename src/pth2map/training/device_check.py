@@ -1,0 +1,74 @@
+"""Whether the devices of a training are there, found out before anything large is fetched for it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pth2map.files.errors import InputError, some
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NEEDED = ("numpy", "cv2", "pydantic", "tqdm", "torch")
+"""What a training imports."""
+_INTERPRETERS = {
+    "cpu": "run `make setup`",
+    "cuda": "name an interpreter with a CUDA build of torch and the packages of requirements.lock in devices.{}.python",
+    "npu": "name the interpreter with torch_npu and the packages of requirements.lock in devices.{0}.python, and the "
+    "vendor's set_env.sh in devices.{0}.setup",
+}
+
+
+def check_device(name: str, kind: str, numbers: Sequence[int], backend: str | None = None) -> dict[str, Any]:
+    """What is known of the devices ``numbers`` of a ``kind``; ``name`` is their entry in ``devices`` of the config.
+
+    Raises ``InputError`` for what this interpreter lacks, for cards that are not there, and for a backend that torch
+    has not.
+    """
+    remedy = _INTERPRETERS[kind].format(name)
+    if lacking := [module for module in NEEDED if not importlib.util.find_spec(module)]:
+        raise InputError(f"devices.{name}: {sys.executable} has no module {some(lacking)}; {remedy}")
+    import torch  # noqa: PLC0415  (may not be there)
+
+    from pth2map.training.world import KINDS  # noqa: PLC0415
+
+    found: dict[str, Any] = {"kind": kind, "torch": torch.__version__}
+    if module := KINDS[kind].module:
+        try:
+            found[module] = str(getattr(importlib.import_module(module), "__version__", "unknown"))
+        except (ImportError, OSError, RuntimeError) as error:
+            raise InputError(f"devices.{name}: {sys.executable} cannot import {module} ({error}); {remedy}") from None
+    if kind == "cuda" and torch.version.cuda is None:
+        raise InputError(
+            f"devices.{name}: torch {torch.__version__} of {sys.executable} is built without CUDA; {remedy}"
+        )
+    if kind != "cpu":
+        found["cards"] = _cards(name, kind, numbers)
+    chosen = backend or KINDS[kind].backend
+    if len(numbers) > 1 and not torch.distributed.is_backend_available(chosen):
+        raise InputError(
+            f"devices.{name}: torch {torch.__version__} of {sys.executable} has no backend {chosen}; {remedy}"
+        )
+    return found
+
+
+def _cards(name: str, kind: str, numbers: Sequence[int]) -> list[str]:
+    """What the cards call themselves."""
+    import torch  # noqa: PLC0415
+
+    cards: Any = getattr(torch, kind, None)
+    count = cards.device_count() if cards is not None and cards.is_available() else 0
+    if not count:
+        tool = {"cuda": "nvidia-smi", "npu": "npu-smi info"}[kind]
+        raise InputError(
+            f"devices.{name}: torch finds no card; expected those that `{tool}` shows, mend the driver first"
+        )
+    if absent := [str(number) for number in numbers if number >= count]:
+        raise InputError(
+            f"devices.{name}: no card {some(absent)}; torch finds {count}, from 0 to {count - 1}; mend `devices` of "
+            "the training"
+        )
+    return [str(cards.get_device_name(number)) for number in numbers]
