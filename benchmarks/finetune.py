@@ -79,7 +79,7 @@ def config(folder: Path, root: Path, settings: dict[str, object]) -> dict[str, o
         for part, file in (("train", "train"), ("validation", "val"))
     }
     faults = {"outside": "keep", "no_faces": "drop"}
-    training = {**settings, "start_from": {"path": str(mirror() / WEIGHTS)}, "workers": 1, "threads": 2}
+    training = {**settings, "start_from": {"path": str(mirror() / WEIGHTS)}, "workers": 1, "threads": 1}
     return {
         "datasets": {
             "widerface": {

@@ -324,13 +324,7 @@ def test_every_epoch_has_an_order_of_its_own_and_the_devices_share_it():
 
 
 def test_devices_that_are_not_there_are_named():
-    cards = torch.cuda.device_count()
-    with (
-        pytest.raises(InputError, match=rf"device cuda:{cards} is not there: torch finds {cards}"),
-        joined("cuda", [cards]),
-    ):
-        pass
-    with pytest.raises(InputError, match="torch_npu cannot be imported"), joined("npu", [0]):
+    with pytest.raises(InputError, match="cannot import torch_npu"), joined("npu", [0]):
         pass
     with (
         pytest.raises(InputError, match=r"--devices 0,1: found one process; expected one for each"),

@@ -9,13 +9,13 @@ if sys.version_info < (3, 11):  # noqa: UP036  (the interpreter may be a vendor'
 
 import _library  # noqa: F401  isort: skip
 from pth2map.files.command import run
-from pth2map.training.device_check import check_device
+from pth2map.training.device_check import KINDS, check_device
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="of the device in the config")
-    parser.add_argument("--device", required=True, choices=["cpu", "cuda", "npu"], help="its kind")
+    parser.add_argument("--device", required=True, choices=sorted(KINDS), help="its kind")
     parser.add_argument("--devices", required=True, metavar="N,N", help="numbers of the cards")
     parser.add_argument("--backend", help="how several processes talk")
     parser.add_argument("--found", required=True, type=Path, help="output: what is known of it (.json)")

@@ -7,10 +7,11 @@ import _library  # noqa: F401  isort: skip
 from pth2map.datasets.training_set import TrainingSet
 from pth2map.files.command import run
 from pth2map.files.declaration import Declaration, require
+from pth2map.training.device_check import KINDS
 from pth2map.training.run import Outputs, train
 from pth2map.training.settings import parse_settings
 from pth2map.training.trainer import Plan
-from pth2map.training.world import KINDS, joined
+from pth2map.training.world import joined
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -1,10 +1,11 @@
-"""Whether the devices of a training are there, found out before anything large is fetched for it."""
+"""The kinds of device that a training can run on, and whether those it wants are there."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pth2map.files.errors import InputError, some
@@ -12,6 +13,21 @@ from pth2map.files.errors import InputError, some
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of device: how its processes talk, what autocast computes in, and the module that brings it to torch."""
+
+    backend: str
+    autocast: str
+    module: str | None = None
+
+
+KINDS = {
+    "cpu": Kind("gloo", "bfloat16"),
+    "cuda": Kind("nccl", "float16"),
+    "npu": Kind("hccl", "float16", "torch_npu"),
+}
 NEEDED = ("numpy", "cv2", "pydantic", "tqdm", "torch")
 """What a training imports."""
 _INTERPRETERS = {
@@ -32,8 +48,6 @@ def check_device(name: str, kind: str, numbers: Sequence[int], backend: str | No
     if lacking := [module for module in NEEDED if not importlib.util.find_spec(module)]:
         raise InputError(f"devices.{name}: {sys.executable} has no module {some(lacking)}; {remedy}")
     import torch  # noqa: PLC0415  (may not be there)
-
-    from pth2map.training.world import KINDS  # noqa: PLC0415
 
     found: dict[str, Any] = {"kind": kind, "torch": torch.__version__}
     if module := KINDS[kind].module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, distributed
 
 from pth2map.files.errors import InputError
+from pth2map.training.device_check import KINDS, check_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 _PATIENCE = timedelta(hours=2)  # for the slowest of them, such as the one that reads from a disk that hangs
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of device: how its processes talk, what autocast computes in, and the module that brings it."""
-
-    backend: str
-    autocast: torch.dtype
-    module: str | None = None
-
-
-KINDS = {
-    "cpu": Kind("gloo", torch.bfloat16),
-    "cuda": Kind("nccl", torch.float16),
-    "npu": Kind("hccl", torch.float16, "torch_npu"),
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +37,9 @@ class World:
 
     @property
     def autocast(self) -> torch.dtype:
-        return KINDS[self.device.type].autocast
+        """What autocast computes in."""
+        dtype: torch.dtype = getattr(torch, KINDS[self.device.type].autocast)
+        return dtype
 
     @property
     def name(self) -> str:
@@ -111,20 +97,8 @@ _TORCHRUN = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
 
 def _open(kind: str, number: int) -> torch.device:
     """The device of a kind and a number, as the one that is worked on."""
+    check_device(kind, kind, [number])
     if kind == "cpu":
         return torch.device("cpu")
-    module = KINDS[kind].module
-    if module:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise InputError(
-                f"device {kind}: {module} cannot be imported ({error}); install it into the interpreter that trains "
-                f"(devices.{kind}.python) and source the vendor's set_env.sh (devices.{kind}.setup)"
-            ) from None
-    cards = getattr(torch, kind)
-    count = cards.device_count() if cards.is_available() else 0
-    if number >= count:
-        raise InputError(f"device {kind}:{number} is not there: torch finds {count}; give --devices 0 to {count - 1}")
-    cards.set_device(number)
+    getattr(torch, kind).set_device(number)
     return torch.device(kind, number)
