@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -140,7 +142,7 @@ class Trainer:
         totals = torch.tensor(self.progress.totals, dtype=torch.float64, device=world.device)
         times = StepTimes()
         started = time.monotonic()
-        with Meter("train", plan.steps * settings.batch_size, "images", self._done()) as meter:
+        with self._meter() as meter:
             for batch in self._batches():
                 rate = learning_rate(settings, plan.steps_per_epoch, self.progress.step)
                 losses, made = self._step(model, batch, rate)
@@ -162,8 +164,10 @@ class Trainer:
                 if ended or self.progress.step % plan.state_every == 0:
                     self._save()
                     started = time.monotonic()
-                meter.show(self._done())
-            meter.finish(self._done())
+                if meter:
+                    meter.show(self._done())
+            if meter:
+                meter.finish(self._done())
         return self.progress.epochs
 
     def _step(self, model: nn.Module, batch: Batch, rate: float) -> tuple[Tensor, bool]:
@@ -258,7 +262,11 @@ class Trainer:
         if self.world.size == 1:
             return self.network
         own = None if self.world.device.type == "cpu" else [self.world.device]
-        return cast("nn.Module", DistributedDataParallel(self.network, device_ids=own, broadcast_buffers=False))
+        # A card's torch may be older than the one here, which calls this by another name.
+        names = inspect.signature(DistributedDataParallel).parameters
+        buffers = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+        options: dict[str, Any] = {"device_ids": own, buffers: False}
+        return cast("nn.Module", DistributedDataParallel(self.network, **options))
 
     def _batches(self) -> Iterator[Batch]:
         plan, world, settings = self.plan, self.world, self.plan.settings
@@ -276,6 +284,11 @@ class Trainer:
     @property
     def _pinned(self) -> bool:
         return self.world.device.type == "cuda"
+
+    def _meter(self) -> Meter | nullcontext[None]:
+        """Of the first process alone."""
+        images = self.plan.steps * self.plan.settings.batch_size
+        return Meter("train", images, "images", self._done()) if self.world.first else nullcontext()
 
     def _next_epoch(self) -> int:
         """The step with which the present epoch ends."""
