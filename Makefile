@@ -1,4 +1,4 @@
-# The four commands of pth2map: setup, map, test, lint. Each installs what it needs first.
+# The commands of pth2map: setup, demo, map, test, lint. Each installs what it needs first.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -14,7 +14,7 @@ TORCH := $(shell sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements.in)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup map test lint lock docs
+.PHONY: help setup demo map test lint lock docs
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
@@ -34,9 +34,26 @@ setup: .venv/.installed  ## install everything into .venv (Python 3.11, CPU torc
 	@.venv/bin/pip check
 	@touch $@
 
+# Snakemake with one line for each job, and with all that it says when something is wrong.
+define MAKE_RESULTS
+@python workflow/scripts/check_config.py $(CONFIG)
+@snakemake --cores $(CORES) --quiet host reason progress $(if $(CONFIG),--configfile $(CONFIG)) -- $(1) 2>&1 \
+    | (trap '' INT; exec sed -u -E -e '/^(\[.*\]|(Using|Assuming|Building|Conda|Select|Execute|Elapsed) .*|Config file .*)?$$/d' -e 's/^Job [0-9]+: /  /')
+endef
+
+demo: setup  ## the whole road in some minutes, no data needed: drawn faces, a training, AP, results/demo/report.html
+	@echo "rendered faces -> training -> ONNX -> AP; stop it whenever you like, it goes on where it was"
+	$(call MAKE_RESULTS,results/demo/map.txt results/demo/report.html)
+	@echo
+	@sed '/^Protocol/,$$d' results/demo/map.txt
+	@echo "The report:  $(CURDIR)/results/demo/report.html"
+	@echo "The same on a vendor's tool-chain, rehearsed without its hardware:"
+	@echo "    .venv/bin/snakemake --cores $(CORES) --configfile config/rehearsal.yaml -- results/demo/ascend_rehearsal/640-fp16-b1/map.txt"
+	@echo "Published weights on WIDER FACE val (fetches 375 MB):"
+	@echo "    make map"
+
 map: setup  ## weights to AP: results/$(MODEL)/map.txt (CONFIG=config/mini.yaml adds an overlay, CORES=8, MODEL=name)
-	@python workflow/scripts/check_config.py $(CONFIG)
-	@snakemake --cores $(CORES) --quiet host reason $(if $(CONFIG),--configfile $(CONFIG)) -- results/$(MODEL)/map.txt
+	$(call MAKE_RESULTS,results/$(MODEL)/map.txt)
 	@cat results/$(MODEL)/map.txt
 
 lint: setup  ## format, lint, types, workflow

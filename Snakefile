@@ -22,6 +22,7 @@ wildcard_constraints:
 
 
 include: "workflow/rules/fetch.smk"
+include: "workflow/rules/render.smk"
 include: "workflow/rules/index.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/calibrate.smk"
@@ -42,6 +43,7 @@ for rules_file in POINTS.rules_files():
 
 include: "workflow/rules/decode.smk"
 include: "workflow/rules/score.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

@@ -22,13 +22,13 @@ from pth2map.training.trainer import Plan, Trainer
 from pth2map.training.world import joined
 
 WEIGHTS = "weights/retinaface/mobilenet0.25_Final.pth"
-SETTINGS = {"size": 640, "batch_size": 8, "learning_rate": 1e-4, "epochs": 100, "warmup_epochs": 1}
+SETTINGS = {"size": 640, "batch_size": 32, "learning_rate": 2e-5, "epochs": 20, "warmup_epochs": 1}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", required=True, type=Path, help="working folder; what is there is used again")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=140)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     folder = args.folder.resolve()

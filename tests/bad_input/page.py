@@ -18,6 +18,7 @@ MODULES = (
     "ground_truth",
     "coco",
     "face_labels",
+    "training",
     "weights",
     "graphs",
     "stages",

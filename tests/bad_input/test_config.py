@@ -245,6 +245,91 @@ def subset_list_missing(folder: Path) -> str:
     return wrong(f"datasets: {{widerface: {{subset: {{list: '{folder}/names.txt'}}}}}}")
 
 
+def training(values: str, block: str = "retinaface_train1p") -> str:
+    return wrong(f"models: {{{block}: {{weights: {{training: {{{values}}}}}}}}}")
+
+
+@AREA.case(
+    "a key of the training script, not of a training",
+    "Take the key that is offered; [training.md](training.md) has a table.",
+)
+def training_key(folder: Path) -> str:
+    return training("lr: 0.01")
+
+
+@AREA.case("nothing behind `size:` of a training", "Give it: 840 for resnet50, 640 for mobilenet0.25.")
+def training_size(folder: Path) -> str:
+    return training("size: null")
+
+
+@AREA.case("apex's level as `amp`", "Write `amp: true, opt_level: O2`.")
+def training_amp(folder: Path) -> str:
+    return training("amp: O2")
+
+
+@AREA.case("decays that do not rise", "Write the epochs in their order, each once.")
+def training_decays(folder: Path) -> str:
+    return training("decay_epochs: [90, 70]")
+
+
+@AREA.case("the best checkpoint asked for, and none kept", "Let it be kept.")
+def training_best(folder: Path) -> str:
+    return training("weights: best, checkpoints: {best: false}")
+
+
+@AREA.case("a network that cannot be trained here", "Take one that is allowed.")
+def training_network(folder: Path) -> str:
+    return training("size: 800", "centerface")
+
+
+@AREA.case("a dataset without labelled faces as `data`", "Take one that is allowed, or give it `training:`.")
+def training_data(folder: Path) -> str:
+    return training("data: coco")
+
+
+@AREA.case("weights to start from and a backbone", "The preset has a backbone: give `backbone: null` too.")
+def training_starts(folder: Path) -> str:
+    return training("start_from: retinaface_resnet50")
+
+
+@AREA.case("a backbone of your own that is not there", "Correct the path.")
+def training_backbone(folder: Path) -> str:
+    return training(f"backbone: {{path: '{folder}/resnet50.pth'}}")
+
+
+@AREA.case("a device that does not exist", "Take one of `devices:`, or declare it there.")
+def training_device(folder: Path) -> str:
+    return training("device: gpu")
+
+
+@AREA.case("a batch that cannot be shared out among the devices", "Make it a multiple of their number.")
+def training_batch(folder: Path) -> str:
+    return training("devices: [0, 1, 2]")
+
+
+@AREA.case("a backend of another kind of device", "Leave it null.")
+def training_backend(folder: Path) -> str:
+    return training("backend: gloo")
+
+
+@AREA.case("a checkpoint for a block that is trained", "Give `weights: {training: null, path: FILE}`.")
+def training_and_path(folder: Path) -> str:
+    return wrong(f"models: {{retinaface_train1p: {{weights: {{path: '{folder}/mine.pth'}}}}}}")
+
+
+@AREA.case("labels of your own that are not there", "Correct the path.")
+def training_labels(folder: Path) -> str:
+    return wrong(f"datasets: {{widerface: {{training: {{train: {{labels: '{folder}/label.txt'}}}}}}}}")
+
+
+@AREA.case(
+    "a policy that a kind of fault does not have",
+    "Take one that is allowed; [training.md](training.md#data) has a table.",
+)
+def training_faults(folder: Path) -> str:
+    return wrong("datasets: {widerface: {training: {faults: {outside: drop}}}}")
+
+
 @AREA.case("a key that stands twice", "Put both into one block. YAML alone would take the last without a word.")
 def duplicate_key(folder: Path) -> str:
     return unreadable(folder, b"models:\n  mine: {dataset: a}\n  other: {dataset: a}\nmodels:\n  mine: {dataset: b}\n")

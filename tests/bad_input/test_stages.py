@@ -135,6 +135,7 @@ def score(shards: Shards, spoil: str, content: bytes) -> str:
         "precision": "fp32",
         "batch": 1,
         "weights": "declared",
+        "training": None,
         "rehearsal": False,
     }
     leaf = json.dumps({**point, "scoring": {"iou_thresholds": [0.5]}})

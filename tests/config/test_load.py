@@ -34,7 +34,7 @@ def test_the_shipped_config_is_right():
     assert list(config.models) == [
         *("retinaface", "retinaface_native", "retinaface_mnet", "retinaface_r50"),
         *("centerface", "centerface_vastai", "retinamask"),
-        *("retinaface_train1p", "retinaface_train8p"),
+        *("retinaface_train1p", "retinaface_train8p", "demo"),
     ]
     assert config.models["retinaface"].recipe.decode.nms_threshold == 0.4
 

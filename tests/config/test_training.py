@@ -54,7 +54,7 @@ def loaded(values, **training) -> Points:
     [
         ({"lr": 0.1}, ".lr: unknown key; "),
         ({"size": None}, ".size: found null; expected a whole number"),
-        ({"size": 31}, ".size: found 31; expected 32 or more"),
+        ({"size": 31}, ".size: found 31; expected 64 or more"),
         ({"schedule": "publshed"}, ".schedule: found 'publshed'; did you mean published?"),
         ({"amp": "O2"}, ".amp: found 'O2'; expected true or false"),
         ({"checkpoints": {"kep": 1}}, ".checkpoints.kep: unknown key; did you mean keep?"),
@@ -65,7 +65,7 @@ def loaded(values, **training) -> Points:
             ".checkpoints.best: found false; weights: best needs it; expected true, or weights: last",
         ),
         ({"data": "widreface"}, ".data: found 'widreface'; did you mean widerface?"),
-        ({"data": "coco"}, ".data: dataset coco has no training part; allowed: widerface, or give it one"),
+        ({"data": "coco"}, ".data: dataset coco has no training part; allowed: widerface, demo, or give it one"),
         ({"backbone": "resnet_imagenet"}, ".backbone: found 'resnet_imagenet'; did you mean resnet50_imagenet?"),
         ({"backbone": {"path": "no/such.pth"}}, ".backbone.path: no such file: no/such.pth"),
         ({"backbone": 3}, ".backbone: found 3; expected a block of keys"),
@@ -134,7 +134,7 @@ def test_what_is_wrong_with_a_training_is_said_with_its_key_path(values, trainin
         ),
         (
             {"datasets": {"widerface": {"training": None}}, "models": {"retinaface_train1p": None}},
-            "models.mine.weights.training.data: dataset widerface has no training part; allowed: nothing yet",
+            "models.mine.weights.training.data: dataset widerface has no training part; allowed: demo",
         ),
         (
             {"datasets": {"widerface": {"training": {"train": {"labels": "no/label.txt"}}}}},
@@ -227,7 +227,7 @@ def test_what_the_command_is_given_are_the_settings_alone():
 
 def test_where_things_of_a_training_lie(values):
     points = loaded(values)
-    assert points.trained_models() == ["retinaface_train1p", "retinaface_train8p", "mine"]
+    assert points.trained_models() == ["retinaface_train1p", "retinaface_train8p", "demo", "mine"]
     assert points.weights_path("mine") == points.evidence(points.weights_path("mine"))
     assert points.weights_path("mine") == "results/mine/train/weights.pth"
     assert points.weights_hashes("mine") == {}

@@ -5,6 +5,7 @@ import pytest
 from tests import synthetic_wider
 
 from pth2map.datasets import widerface_index
+from pth2map.datasets.index import DatasetIndex
 from pth2map.datasets.widerface_index import index_widerface
 from pth2map.files.errors import InputError
 from pth2map.files.hashing import hash_file
@@ -25,6 +26,13 @@ def test_every_image_with_its_size_and_hash_in_the_order_of_the_names(root):
     assert index.file(image).is_file()
     assert truth.counts.tolist() == [3] * 5
     assert (index.full, index.subset, index.extra) == (False, None, ())
+
+
+def test_rendered_pictures_are_known_as_such(root, tmp_path):
+    index, _ = index_widerface("demo", root, rendered="drawn here")
+    index.save(tmp_path / "index.json")
+    assert DatasetIndex.load(tmp_path / "index.json").rendered == "drawn here"
+    assert index_widerface("widerface", root)[0].rendered is None
 
 
 def test_a_subset_has_the_ground_truth_of_just_its_images(root):

@@ -2,15 +2,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
+import yaml
 
+from pth2map.config.load import load_config
 from pth2map.datasets.index import DatasetIndex, IndexedImage
 from pth2map.evaluation.coco import FIGURES, CocoEvaluation
 from pth2map.evaluation.coco_scores import CocoScores
-from pth2map.evaluation.results import Result, dataset_notes, engine_clause, training_clause
+from pth2map.evaluation.results import Result, clauses, dataset_notes, engine_clause, stamps, training_clause
 from pth2map.evaluation.widerface import Evaluation
 from pth2map.evaluation.widerface_scores import WiderFaceScores
 from pth2map.files import code
 from pth2map.files.code import code_hash
+from pth2map.recipes.catalogue import RECIPES
+from pth2map.recipes.recipe import Recipe
+from pth2map.recipes.settings import Size
 
 COMMANDS = Path(__file__).parents[2] / "workflow/scripts"
 IMAGES = tuple(IndexedImage(f"e/{i}", f"e/{i}.jpg", 10, 20, f"{i:064}") for i in range(3))
@@ -27,6 +33,17 @@ def evaluation(iou: float = 0.5, notes: list[str] | None = None, **ap: float) ->
     return Evaluation(ap, curves, notes or [], 3, dict.fromkeys(ap, 1), iou, "strict")
 
 
+def point(of: DatasetIndex, scores: WiderFaceScores, **changes) -> Result:
+    names = {"model": "m", "engine": "e", "kind": "k", "variant": "v", "weights": "own", "protocol": [], "hashes": {}}
+    stamped = {
+        "synthetic": False,
+        "rehearsal": False,
+        "trained_on_evaluation": False,
+        "calibrated_on_evaluation": False,
+    }
+    return Result(**{**names, **stamped, "index": of, "scores": scores, **changes})
+
+
 def test_the_text_for_a_person():
     result = Result(
         model="retinaface",
@@ -37,6 +54,7 @@ def test_the_text_for_a_person():
         scores=WiderFaceScores([evaluation(notes=["something"], easy=0.90454321, medium=1.0, hard=np.nan)]),
         synthetic=False,
         rehearsal=False,
+        trained_on_evaluation=False,
         calibrated_on_evaluation=False,
         weights="declared",
         protocol=["input: x", "engine: y"],
@@ -82,6 +100,7 @@ def test_every_iou_threshold_is_labelled_and_the_first_is_the_result():
         scores=scores,
         synthetic=True,
         rehearsal=False,
+        trained_on_evaluation=False,
         calibrated_on_evaluation=False,
         weights="own",
         protocol=[],
@@ -123,6 +142,47 @@ def test_a_set_of_ones_own_is_not_called_the_published_one():
         clause[len(images)] = WiderFaceScores([evaluation(easy=0.5)]).clauses(replace(index(), images=tuple(images)))[0]
     assert clause[2].startswith("images: WIDER FACE val, 2 images of a folder that is not the published set of 3,226;")
     assert clause[3].startswith("images: a set in WIDER FACE's format, 3 images of a folder; not comparable")
+
+
+def test_rendered_pictures_are_called_what_they_are():
+    words = "rendered demo of 3 pictures, 640×480 px, seed 0"
+    scores = WiderFaceScores([evaluation(easy=0.5)])
+    assert scores.clauses(index(rendered=words))[0] == f"images: {words}; comparable with no published figures"
+    assert scores.clauses(index(rendered=words, subset="the first 3 of 9 images"))[0] == (
+        f"images: {words}, a subset: the first 3 of 9 images; comparable with no published figures"
+    )
+    result = point(index(rendered=words), scores)
+    assert result.to_text().split("\n\n")[1] == (
+        "RENDERED PICTURES, no photographs: these figures compare with no published ones"
+    )
+    assert result.caption() == ["AP at IoU 0.5, 3 images", "RENDERED PICTURES, no photographs"]
+    assert result.to_json()["rendered"] == words
+    assert "WIDER FACE" not in result.to_text().replace("evaluator: WIDER FACE", "")
+
+
+def test_what_a_page_says_first_stands_in_the_json():
+    scores = WiderFaceScores([evaluation(easy=0.5)])
+    assert stamps(point(index(), scores).to_json()) == []
+    stamped = point(index(), scores, synthetic=True, rehearsal=True, calibrated_on_evaluation=True)
+    assert [stamp.split(",")[0].split(" WITH")[0] for stamp, _ in stamps(stamped.to_json())] == [
+        *("SYNTHETIC WEIGHTS", "REHEARSAL", "CALIBRATED")
+    ]
+
+
+def test_the_clauses_of_the_protocol_come_back_one_by_one():
+    scores = WiderFaceScores([evaluation(easy=0.5)])
+    said = ["network: a", "weights: trained here, from b: c; d", "boxes: whole; not clipped"]
+    result = point(index(), scores, protocol=said)
+    assert [f"{of}: {words}" for of, words in clauses(result.to_json())] == [*said, *scores.clauses(index())]
+
+
+@pytest.mark.parametrize("kind", sorted(RECIPES))
+def test_a_clause_begins_with_what_it_is_of(kind):
+    config = load_config(yaml.safe_load((COMMANDS.parents[1] / "config/config.yaml").read_text()), COMMANDS.parents[1])
+    settings = next(model.recipe for model in config.models.values() if model.recipe.kind == kind)
+    recipe = Recipe(settings, Size.parse("640"))
+    said = [*recipe.preprocess().protocol(), *recipe.decode().protocol()]
+    assert [f"{of}: {words}" for of, words in clauses({"protocol": "; ".join(said)})] == said
 
 
 def test_the_iou_thresholds_stand_in_the_protocol():
@@ -192,14 +252,19 @@ def test_weights_that_were_trained_here_stand_in_the_protocol():
     steps = {"size": 840, "epochs": 100, "max_steps": None, "batch_size": 256, "learning_rate": 0.01, "seed": 0}
     settings = {**steps, "schedule": "published", "amp": True, "loss_scale": 128.0, "weights": "last"}
     training = {"device": "npu", "processes": 8, "data": "widerface", "backbone": "resnet50_imagenet"}
-    assert training_clause({"settings": settings, "start_from": None, **training}) == (
+    assert training_clause({"settings": settings, "start_from": None, **training}, {}) == (
         "weights: trained here, 100 epochs of widerface at 840 px, batch 256 on 8 × npu, learning rate 0.01 (published "
         "schedule), mixed precision (loss scale 128), from a backbone resnet50_imagenet, seed 0, the last checkpoint"
     )
     short = {**settings, "epochs": 1, "max_steps": 20, "amp": False, "weights": "best"}
     own = {**training, "processes": 1, "backbone": None, "start_from": "own"}
-    assert training_clause({"settings": short, **own}) == (
+    assert training_clause({"settings": short, **own}, {"train": 0, "validation": 0}) == (
         "weights: trained here, 1 epoch (at most 20 steps) of widerface at 840 px, batch 256 on 1 × npu, learning rate "
         "0.01 (published schedule), from weights of the user's own, seed 0, the best checkpoint"
     )
-    assert ", from random weights, " in training_clause({"settings": short, **own, "start_from": None})
+    assert ", from random weights, " in training_clause({"settings": short, **own, "start_from": None}, {})
+    seen = training_clause({"settings": short, **own}, {"train": 3, "validation": 1200})
+    assert seen.endswith(
+        "the best checkpoint, by the loss on 1,200 of the evaluated images, 3 of the evaluated images are among those "
+        "trained on"
+    )

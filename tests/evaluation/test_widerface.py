@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pth2map.datasets.widerface import SUBSETS, GroundTruth, read_ground_truth
 from pth2map.evaluation import widerface
-from pth2map.evaluation.widerface import THRESHOLDS, evaluate
+from pth2map.evaluation.widerface import THRESHOLDS, evaluate, outcomes
 from pth2map.files.errors import InputError
 from pth2map.recipes.detections import Detections, read_texts
 
@@ -205,6 +205,23 @@ def test_unknown_images_only_normalise():
     assert result.notes == ["1 images unknown to the ground truth only take part in normalising scores"]
 
 
+# What became of each image
+
+
+def test_what_became_of_each_image_worked_out_by_hand():
+    first, second = outcomes(detections_of(FOUND), ground_truth_of(FACES), 0.5, score_above=0.1)
+    assert (first.name, second.name) == ("a/1", "b/2")
+    assert first.found.tolist() == [[10, 10, 9, 9], [50, 50, 9, 9]]
+    assert first.missed.tolist() == [[90, 90, 9, 9]]
+    assert first.false.tolist() == [[200, 200, 9, 9]]
+    assert [len(boxes) for boxes in (second.found, second.missed, second.false)] == [0, 0, 0]
+    (again, _) = outcomes(detections_of(FOUND), ground_truth_of(FACES), 0.5, score_above=-1)
+    assert again.false.tolist() == [[200, 200, 9, 9], [50, 50, 9, 9]], "a face that was found is not found again"
+    (easy, _) = outcomes(detections_of(FOUND), ground_truth_of(FACES), 0.5, score_above=0.1, subset="easy")
+    assert (easy.found.tolist(), easy.missed.tolist()) == ([[10, 10, 9, 9]], [])
+    assert easy.false.tolist() == [[200, 200, 9, 9]], "a face that does not count takes its row out"
+
+
 # Against the step-by-step reference
 
 SIDES = st.integers(0, 12) | st.sampled_from([0.5, 3.25, 7.75])
@@ -250,6 +267,29 @@ def test_reference_mode_agrees_in_any_order(case, iou):
 def test_reference_mode_agrees_on_broken_rows(case, iou):
     found, faces = case
     assert_agrees(evaluate(found, faces, iou, "reference"), reference_evaluate(found, faces, iou))
+
+
+@settings(deadline=None, max_examples=60)
+@given(sets(), IOU, st.sampled_from(SUBSETS), SCORES)
+def test_outcomes_are_those_of_the_curve_where_every_row_counts(case, iou, subset, limit):
+    """The curve's last point is of all rows: here of those above the limit."""
+    found, faces = case
+    above = found.scores > limit
+    counts = np.array([int(part.sum()) for part in np.split(above, found.offsets[1:-1])])
+    kept = Detections(found.names, counts, found.boxes[above], found.scores[above])
+    each = outcomes(found, faces, iou, limit, subset)
+    assert [outcome.name for outcome in each] == list(faces.names)
+    kinds = ("found", "missed", "false")
+    hits, missed, false = (sum(len(getattr(outcome, kind)) for outcome in each) for kind in kinds)
+    evaluation = evaluate(kept, faces, iou, subsets=[subset])
+    assert hits + missed == evaluation.counted_faces[subset]
+    precision, recall = evaluation.curves[0, -1]
+    if hits + missed:
+        assert recall == hits / (hits + missed)
+    if hits + false:
+        assert precision == hits / (hits + false)
+    else:
+        assert math.isnan(precision)
 
 
 def test_many_pairs_are_worked_through_in_portions(monkeypatch):

@@ -44,3 +44,15 @@ def test_equal_trainings_give_equal_pictures(tmp_path, epochs):
     picture = cv2.imread(str(tmp_path / "one.png"))
     assert picture.shape == (1080, 1050, 3)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+
+
+def test_one_great_validation_loss_does_not_hide_the_others(tmp_path):
+    rows = []
+    for great in (15.0, 9000.0):
+        epochs = [replace(FIRST, epoch=number, validation_loss=15.0) for number in range(1, 9)]
+        plot_training([replace(epochs[0], validation_loss=great), *epochs[1:]], tmp_path / "curves.png", "a model")
+        picture = cv2.imread(str(tmp_path / "curves.png"))
+        scores = (np.abs(picture.astype(int) - [0x73, 0x9E, 0x00]) < 12).all(axis=2)
+        rows.append(float(np.median(np.nonzero(scores)[0])))
+    assert abs(rows[0] - rows[1]) < 20
+    assert rows[1] < 450, "well above the axis, which lies at 590"

@@ -17,6 +17,7 @@ def result(**changes: object) -> dict[str, object]:
         "full_dataset": False,
         "synthetic": False,
         "rehearsal": False,
+        "trained_on_evaluation": False,
         "calibrated_on_evaluation": False,
         "weights": "declared",
         "iou_threshold": 0.5,

@@ -17,7 +17,7 @@ from pth2map.files.errors import InputError
 from pth2map.files.hashing import hash_file
 from pth2map.networks.checkpoints import load_weights
 from pth2map.networks.retinaface import RetinaFace
-from pth2map.training.batches import Steps, training_batches
+from pth2map.training.batches import Steps, training_batches, validation_batches
 from pth2map.training.checkpoints import due, load_state
 from pth2map.training.epochs import read_epochs
 from pth2map.training.loss import multibox_loss
@@ -109,8 +109,37 @@ def test_what_a_training_leaves(whole):
     assert hash_file(outputs.checkpoints / "best.pth") == hash_file(outputs.checkpoints / f"epoch_{best.epoch:04d}.pth")
     record = json.loads(outputs.record.read_text())
     assert (record["images"]["images"], record["images"]["with_landmarks"], record["steps"]) == (14, 14, 9)
-    assert [session["first_step"] for session in record["sessions"]] == [0]
+    assert [run["first_step"] for run in record["runs"]] == [0]
     load_weights(RetinaFace.mobilenet025(), outputs.weights)
+
+
+def validation_loss(images, weights):
+    """The loss over a set, image by image and summed by hand."""
+    network = RetinaFace.mobilenet025(logits=True)
+    load_weights(network, weights)
+    network.eval()
+    sums = torch.zeros(5, dtype=torch.float64)
+    with torch.no_grad():
+        for batch in validation_batches(images, 96, 1, 0, False):
+            found = multibox_loss(network(batch.inputs()), batch)
+            sums += torch.tensor([found.loc, found.conf, found.landms, found.faces, found.landmarked])
+    loc, conf, landms, faces, landmarked = sums.tolist()
+    return 2 * loc / faces + conf / faces + landms / landmarked
+
+
+def test_the_validation_loss_is_that_of_every_image_once(sets, whole):
+    outputs = outputs_of(whole[0])
+    for epoch in read_epochs(outputs.epochs):
+        weights = outputs.checkpoints / f"epoch_{epoch.epoch:04d}.pth"
+        assert epoch.validation_loss == pytest.approx(validation_loss(sets[1], weights), rel=1e-5)
+
+
+def test_the_best_epoch_is_that_of_the_least_loss(sets, tmp_path, monkeypatch):
+    losses = iter([3.0, 2.0, 2.5])
+    monkeypatch.setattr(Trainer, "validate", lambda trainer: next(losses))
+    outputs = trained(sets, tmp_path, weights="best")
+    best = outputs.checkpoints / "best.pth"
+    assert hash_file(best) == hash_file(outputs.checkpoints / "epoch_0002.pth") == hash_file(outputs.weights)
 
 
 def test_a_training_that_is_over_only_writes_its_outputs_again(sets, whole):
@@ -191,10 +220,14 @@ def test_two_processes_make_the_steps_of_one_that_averages_two_halves(sets, tmp_
     optimizers = [torch.optim.SGD(half.parameters(), lr=1, momentum=0.9, weight_decay=5e-4) for half in halves]
     steps = [Steps(0, len(sets[0]), 4, 0, 20, rank, 2) for rank in (0, 1)]
     batches = zip(*(training_batches(sets[0], 96, each, 0, False) for each in steps), strict=True)
+    losses = []
     for step, pair in enumerate(batches):
+        both = []
         for half, batch, optimizer in zip(halves, pair, optimizers, strict=True):
             optimizer.zero_grad()
-            multibox_loss(half(batch.inputs()), batch).means()[0].backward()
+            loss = multibox_loss(half(batch.inputs()), batch).means()[0]
+            loss.backward()
+            both.append(loss.item())
             optimizer.param_groups[0]["lr"] = learning_rate(plan.settings, plan.steps_per_epoch, step)
         for parameters in zip(*(half.parameters() for half in halves), strict=True):
             mean = (parameters[0].grad + parameters[1].grad) / 2
@@ -202,6 +235,11 @@ def test_two_processes_make_the_steps_of_one_that_averages_two_halves(sets, tmp_
                 parameter.grad = mean
         for optimizer in optimizers:
             optimizer.step()
+        losses.append(sum(both) / 2)
+    for epoch in read_epochs(outputs_of(tmp_path).epochs):
+        of_epoch = losses[3 * (epoch.epoch - 1) : 3 * epoch.epoch]
+        assert epoch.loss == pytest.approx(sum(of_epoch) / len(of_epoch), rel=1e-6)
+    assert epoch.validation_loss == pytest.approx(validation_loss(sets[1], outputs_of(tmp_path).weights), rel=1e-5)
     found = torch.load(outputs_of(tmp_path).weights, weights_only=True)["state_dict"]
     expected = halves[0].state_dict()
     assert found.keys() == expected.keys()
@@ -210,6 +248,19 @@ def test_two_processes_make_the_steps_of_one_that_averages_two_halves(sets, tmp_
     moved = max((tensor - start).abs().max().item() for tensor, start in zip(
         halves[0].parameters(), first_weights(plan).parameters(), strict=True))  # fmt: skip
     assert moved > 1e-3
+
+    again = tmp_path / "again"
+    again.mkdir()
+    line = command(sets, again, "--devices", "0,1", settings=settings, launcher=launcher)
+    with subprocess.Popen(line, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        until = time.monotonic() + 60
+        while not load_state(again / "state") and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+    done = run(line)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(outputs_of(again).record.read_text())["runs"]) == 2
+    assert hash_file(outputs_of(again).weights) == hash_file(outputs_of(tmp_path).weights)
 
 
 def test_mixed_precision_follows_the_full_one(sets, tmp_path):
@@ -247,9 +298,11 @@ def test_a_step_whose_gradient_is_not_finite_is_left_out(sets, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_ends_it_and_spares_the_state(sets, tmp_path):
-    with pytest.raises(InputError, match=r"no longer finite at step .*; lower learning_rate"):
-        trained(sets, tmp_path, learning_rate=1e12, warmup_epochs=0, epochs=9)
+    with pytest.raises(InputError, match=r"are no longer finite at step .*; lower learning_rate"):
+        trained(sets, tmp_path, learning_rate=1e12, warmup_epochs=0, epochs=9, state_every=1)
     assert not (tmp_path / "weights.pth").exists()
+    state = load_state(tmp_path / "state")
+    assert all(tensor.isfinite().all() for tensor in state["network"].values())
 
 
 def test_the_backbone_comes_without_its_classifier(sets, tmp_path, mirror):
@@ -293,10 +346,10 @@ def test_batches_that_cannot_be_had_are_refused(sets, tmp_path, batch_size, size
 def test_an_image_that_changed_or_went_is_named(sets, tmp_path):
     images = indexed(tmp_path / "own", 5)
     images.path(3).write_bytes(images.path(1).read_bytes())
-    with pytest.raises(InputError, match=r"3\.jpg: 128×120 pixels, no longer as it was indexed"):
+    with pytest.raises(InputError, match=r"3\.jpg: 128×120 pixels, no longer 144×120 as it was indexed"):
         trained((images, None), tmp_path, workers=1)
     images.path(3).unlink()
-    with pytest.raises(InputError, match=r"3\.jpg: No such file"):
+    with pytest.raises(InputError, match=r"3\.jpg: No such file .*; it was whole when it was indexed: put it back"):
         trained((images, None), tmp_path, workers=0)
 
 

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from tests import synthetic_weights, synthetic_wider
+from tests.html_page import Page
 
 from pth2map.recipes.detections import concatenate, load_detections
 
@@ -38,7 +39,8 @@ def folder(tmp_path_factory):
     synthetic_weights.save(weights)
     (folder / "overlay.yaml").write_text(OVERLAY.format(root=root, weights=weights), encoding="utf-8")
     targets = [f"results/retinaface/{engine}/{variant}/map.json" for engine, variant in POINTS]
-    run = run_snakemake(ROOT, folder, "--configfile", "overlay.yaml", "--", *targets, "results/retinaface/map.txt")
+    targets += ["results/retinaface/map.txt", "results/retinaface/report.html"]
+    run = run_snakemake(ROOT, folder, "--configfile", "overlay.yaml", "--", *targets)
     assert run.status == 0, run.output
     return folder
 
@@ -67,6 +69,18 @@ def test_the_result_is_stamped(folder):
     assert result["weights"] == "own"
     assert "SYNTHETIC WEIGHTS" in (folder / "results/retinaface/map.txt").read_text()
     assert "5 images of a folder that is not the published set of 3,226" in result["protocol"]
+
+
+def test_the_report_of_weights_that_were_not_trained_here(folder):
+    page = Page((folder / "results/retinaface/report.html").read_text(encoding="utf-8"))
+    *pictures, curves = page.pictures
+    assert len(pictures) == 5
+    assert curves.shape == (720, 840, 3)
+    assert "SYNTHETIC WEIGHTS, made of a formula" in page.text
+    assert "NOT THE PUBLISHED SET" in page.text
+    assert "faces that count 5 10 15" in page.text
+    assert "Training" not in page.text
+    assert "drawn by this project" not in page.text
 
 
 @pytest.mark.parametrize("lost", ["map.json", "detections", "precision_recall.png"])

@@ -84,6 +84,21 @@ def test_an_engine_of_ones_own_is_named_in_the_protocol(folder):
     assert again.jobs == {}, again.output
 
 
+def test_a_key_of_an_engine_that_decides_nothing_hides_no_other_change(folder):
+    """A job with a reason of its own would hide those of what waits for it by an ancient input."""
+    change = "{engines: {atc: {loops: 4}}, models: {retinaface: {recipe: {decode: {nms_threshold: 0.3}}}}}"
+    run = call(folder, f"results/retinaface/atc/{POINT}/map.txt", change=change, options=("-n",))
+    assert run.jobs == {"prepare_shard": 6, "infer_ascend": 6, "decode_shard": 6, "score_widerface_point": 1}
+
+
+def test_what_was_found_of_an_engine_counts_by_its_content(folder):
+    target = f"results/retinaface/atc/{POINT}/map.txt"
+    (folder / "scratch/engines/atc/ready.json").touch()
+    assert call(folder, target, options=("-n",)).jobs == {}
+    probed_again = call(folder, target, options=("-n", "--forcerun", "probe_engine")).jobs
+    assert {"compile_ascend": 1, "infer_ascend": 6, "score_widerface_point": 1}.items() <= probed_again.items()
+
+
 def shown_command(run: Run, rule: str) -> str:
     """The shell command of a job of a dry-run."""
     blocks = re.split(r"^\[.*\]$", run.output, flags=re.MULTILINE)

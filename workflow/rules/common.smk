@@ -3,6 +3,7 @@
 # there reaches the user as Snakemake's own error, with its sentence.
 
 import json
+import os
 import re
 import shlex
 from dataclasses import asdict
@@ -136,6 +137,17 @@ def hash_options(hashes, option="--hash"):
 def pattern(names):
     """Pattern of a wildcard that may be any of ``names``; it matches nothing when there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def not_remembered(of):
+    """For a param that only decides where and how fast a job runs, or of which the job's state holds what counts: as it
+    takes ``threads``, Snakemake does not remember it, and another value is no reason to run again.
+    """
+
+    def value(wildcards, threads):
+        return of(wildcards)
+
+    return value
 
 
 # A point: wildcards model, engine, variant.
@@ -541,17 +553,59 @@ def presence_of_headline(wildcards):
     return "gone" if stands and not behind else "there"
 
 
+# The report of a point: wildcards model, engine, variant.
+
+
+def sheet_of(wildcards):
+    """A rendered set at a glance."""
+    demo = POINTS.rendered(POINTS.model(wildcards.model).dataset)
+    return f"{demo.root}.png" if demo else []
+
+
+def sheet_option(wildcards):
+    sheet = sheet_of(wildcards)
+    return f"--sheet {sheet}" if sheet else ""
+
+
+def epochs_of(wildcards):
+    """The epochs of the training behind a result, if there was one, as a table and as a picture."""
+    trained = wildcards.model in POINTS.trained_models()
+    folder = f"results/{wildcards.model}/train"
+    return [f"{folder}/epochs.tsv", f"{folder}/training.png"] if trained else []
+
+
+def epochs_option(wildcards):
+    epochs = epochs_of(wildcards)
+    return f"--epochs {' '.join(epochs)}" if epochs else ""
+
+
+def report_target(wildcards):
+    """The report of a point, as the model's where it is that of its headline."""
+    point = point_of(wildcards)
+    folder = f"results/{point.model}"
+    if point != POINTS.headline(point.model):
+        folder = f"{folder}/{point.engine}/{point.variant}"
+    return f"{folder}/report.html"
+
+
+def report_command(wildcards):
+    """What a person would type for it."""
+    base = ROOT / "config" / "config.yaml"
+    overlays = [path for path in workflow.configfiles if not base.samefile(path)]
+    words = ["snakemake", "--cores", str(workflow.cores or "all")]
+    if Path.cwd() != ROOT:
+        words += ["--snakefile", str(SCRIPTS.parent.parent / "Snakefile")]
+    if overlays:
+        words += ["--configfile", *(os.path.relpath(path) for path in overlays)]
+    return shlex.join([*words, "--", report_target(wildcards)])
+
+
+def headline_report_of(wildcards):
+    point = POINTS.headline(wildcards.model)
+    return f"results/{point.model}/{point.engine}/{point.variant}/report.html"
+
+
 # A training: wildcard model, of a block whose weights are trained.
-
-
-def not_remembered(of):
-    """For a param that only decides where and how fast a training runs: as it takes ``threads``, Snakemake does not
-    remember it, and another value is no reason to train again."""
-
-    def value(wildcards, threads):
-        return of(wildcards)
-
-    return value
 
 
 def device_of_training(wildcards):
@@ -596,8 +650,8 @@ def training_settings_json(wildcards):
 
 
 def training_state_folder(wildcards):
-    """Where a killed training goes on from: a folder for each state, which Snakemake does not know."""
-    return f"scratch/{wildcards.model}/train/{STATES.train(wildcards.model)}"
+    """Where a killed training goes on from: a folder for all that decides its steps, which Snakemake does not know."""
+    return f"scratch/{wildcards.model}/train/{STATES.steps(wildcards.model)}"
 
 
 def training_threads(wildcards):
@@ -666,10 +720,17 @@ def training_record_of(wildcards):
     return f"results/{wildcards.model}/train/training.json" if trained else []
 
 
+def trained_images_of(wildcards):
+    """The sets behind such a result."""
+    trained = wildcards.model in POINTS.trained_models()
+    return list(POINTS.training_sets(wildcards.model).values()) if trained else []
+
+
 def training_told(wildcards):
-    """For the score, which keeps it."""
+    """For the score, which keeps the record and looks for evaluated images among the others."""
     record = training_record_of(wildcards)
-    return f"--training {record}" if record else ""
+    sets = " ".join(trained_images_of(wildcards))
+    return f"--training {record} --trained-on {sets}" if record else ""
 
 
 # A dataset: wildcard dataset.
@@ -734,7 +795,14 @@ def images_of(wildcards):
 
 
 def ground_truth_files(wildcards):
-    return list(map(POINTS.evidence, POINTS.ground_truth_files(wildcards.dataset)))
+    files = POINTS.ground_truth_files(wildcards.dataset)
+    return list(dict.fromkeys(map(POINTS.evidence, files)))
+
+
+def rendered_option(wildcards):
+    """What is said of pictures that are drawn here."""
+    demo = POINTS.rendered(wildcards.dataset)
+    return f"--rendered {shlex.quote(demo.words)}" if demo else ""
 
 
 def subset_list(wildcards):
@@ -769,6 +837,19 @@ def calibration_draw(wildcards):
 
 def calibration_state(wildcards):
     return STATES.calibration(wildcards.dataset)
+
+
+# Rendered pictures: wildcard demo, the name of their folder.
+
+
+def demo_options(wildcards):
+    """The settings of a demo set."""
+    settings = POINTS.demos[wildcards.demo].settings
+    return " ".join(f"--{name} {value}" for name, value in settings.items())
+
+
+def state_of_demo(wildcards):
+    return STATES.render(wildcards.demo)
 
 
 # Declared files and folders: wildcards path, below data/, and identity, of what is declared.

@@ -17,18 +17,19 @@ rule index_widerface:
     benchmark:
         "logs/datasets/{dataset}/index.benchmark.tsv"
     wildcard_constraints:
-        dataset=pattern(POINTS.datasets_of_kind("widerface")),
+        dataset=pattern(POINTS.datasets_scored_as("widerface")),
     conda:
         ENVIRONMENT
     params:
         root=root_of,
         subset=subset_options,
+        rendered=rendered_option,
         state=index_state,
     message:
         "index {wildcards.dataset}"
     shell:
         "python {input.script:q} --dataset {wildcards.dataset:q} --root {params.root:q} {params.subset}"
-        " --index {output.index:q} --ground-truth {output.ground_truth:q} 2> {log:q}"
+        " {params.rendered} --index {output.index:q} --ground-truth {output.ground_truth:q} 2> {log:q}"
 
 
 rule index_coco:
@@ -46,7 +47,7 @@ rule index_coco:
     benchmark:
         "logs/datasets/{dataset}/index.benchmark.tsv"
     wildcard_constraints:
-        dataset=pattern(POINTS.datasets_of_kind("coco")),
+        dataset=pattern(POINTS.datasets_scored_as("coco")),
     conda:
         ENVIRONMENT
     params:

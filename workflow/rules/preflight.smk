@@ -22,7 +22,7 @@ rule probe_engine:
     threads: cores_for_one_alone
     params:
         kind=kind_of,
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         state=state_of_engine,
     message:
         "{wildcards.engine}: look for what it needs"

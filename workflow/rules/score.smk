@@ -30,6 +30,7 @@ rule score_widerface_point:
         parity=parity_of,
         calibration=calibration_list_of,
         training=training_record_of,
+        trained_on=trained_images_of,
         shards=of_every_shard("detections.npz"),
         runs=of_every_shard("run.json"),
     output:
@@ -73,6 +74,7 @@ rule score_coco_point:
         parity=parity_of,
         calibration=calibration_list_of,
         training=training_record_of,
+        trained_on=trained_images_of,
         shards=of_every_shard("detections.npz"),
         runs=of_every_shard("run.json"),
     output:

@@ -9,6 +9,7 @@ import numpy as np
 from _shard import add_recipe_arguments, recipe_of
 from pth2map.datasets.calibration import CalibrationList
 from pth2map.datasets.index import DatasetIndex
+from pth2map.datasets.training_set import TrainingSet
 from pth2map.evaluation.results import Result, Scores, engine_clause, training_clause
 from pth2map.files.atomic import read_json, write_json, write_npz, write_text
 from pth2map.files.provenance import describe_run, merge_runs
@@ -31,6 +32,9 @@ def add_point_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", required=True, nargs="+", type=Path, help="where each shard ran (.json)")
     parser.add_argument("--calibration", type=Path, metavar="LIST", help="calibration images of int8 (.json)")
     parser.add_argument("--training", type=Path, metavar="RECORD", help="of weights that were trained here (.json)")
+    parser.add_argument(
+        "--trained-on", nargs="*", type=Path, default=[], metavar="NPZ", help="the sets of that training"
+    )
     parser.add_argument("--text", required=True, type=Path, help="output: map.txt")
     parser.add_argument("--json", required=True, type=Path, help="output: map.json")
     parser.add_argument("--provenance", required=True, type=Path, help="output: provenance.json")
@@ -47,6 +51,9 @@ def write_result(
     runs = merge_runs([read_json(path) for path in args.runs])
     parity = read_json(args.parity)
     calibration = CalibrationList.load(args.calibration) if args.calibration else None
+    evaluated = {image.sha256 for image in index.images}
+    sets = [TrainingSet.load(path) for path in args.trained_on]
+    seen = {images.part: len(evaluated & set(images.hashes)) for images in sets}
     result = Result(
         model=args.model,
         engine=args.engine,
@@ -57,10 +64,11 @@ def write_result(
         synthetic=parity["weights"]["synthetic"],
         weights=leaf["weights"],
         rehearsal=leaf["rehearsal"],
+        trained_on_evaluation=bool(seen.get("train")),
         calibrated_on_evaluation=bool(calibration and calibration.of_evaluation),
         protocol=[
             f"network: {args.network}",
-            *([training_clause(leaf["training"])] if leaf["training"] else []),
+            *([training_clause(leaf["training"], seen)] if leaf["training"] else []),
             *recipe.preprocess().protocol(),
             *recipe.decode().protocol(),
             engine_clause(runs, leaf["precision"], leaf["batch"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 import _library  # noqa: F401  isort: skip
 from pth2map.export.graphs import export_graph
 from pth2map.files.command import run
-from pth2map.files.declaration import Declaration, require
+from pth2map.files.declaration import require_hashes
 
 
 def main() -> None:
@@ -22,8 +22,7 @@ def main() -> None:
     parser.add_argument("--max-ir-version", type=int, metavar="N", help="ONNX only: at most this file format")
     parser.add_argument("--graph", required=True, type=Path, help="output")
     args = parser.parse_args()
-    hashes = dict(pair.split("=", 1) for pair in args.hash)
-    require(args.weights, Declaration(str(args.weights), hashes=hashes))
+    require_hashes(args.weights, args.hash)
     said = export_graph(
         args.network,
         args.weights,

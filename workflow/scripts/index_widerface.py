@@ -13,8 +13,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_dataset_arguments(parser)
     parser.add_argument("--root", required=True, type=Path, help="folder with WIDER_val/images and ground_truth")
+    parser.add_argument("--rendered", metavar="WORDS", help="what the pictures are, if this project has drawn them")
     args = parser.parse_args()
-    save_index(args, *index_widerface(args.dataset, args.root, args.first, args.list))
+    save_index(args, *index_widerface(args.dataset, args.root, args.first, args.list, args.rendered))
 
 
 if __name__ == "__main__":

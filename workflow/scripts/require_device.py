@@ -9,7 +9,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  (the interpreter may be a vendor'
 
 import _library  # noqa: F401  isort: skip
 from pth2map.files.command import run
-from pth2map.training.device_check import KINDS, check_device
+from pth2map.training.device_check import KINDS, card_numbers, check_device
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--backend", help="how several processes talk")
     parser.add_argument("--found", required=True, type=Path, help="output: what is known of it (.json)")
     args = parser.parse_args()
-    found = check_device(args.name, args.device, [int(number) for number in args.devices.split(",")], args.backend)
+    found = check_device(args.name, args.device, card_numbers(args.devices), args.backend)
     from pth2map.files.atomic import write_json  # noqa: PLC0415  (imports numpy, which the check looks for)
 
     write_json(args.found, found)

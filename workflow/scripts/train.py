@@ -6,12 +6,26 @@ from pathlib import Path
 import _library  # noqa: F401  isort: skip
 from pth2map.datasets.training_set import TrainingSet
 from pth2map.files.command import run
-from pth2map.files.declaration import Declaration, require
-from pth2map.training.device_check import KINDS
+from pth2map.files.declaration import require_hashes
+from pth2map.files.errors import InputError
+from pth2map.training.device_check import KINDS, card_numbers
 from pth2map.training.run import Outputs, train
 from pth2map.training.settings import parse_settings
 from pth2map.training.trainer import Plan
 from pth2map.training.world import joined
+
+
+def count(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number")
+    return int(text)
+
+
+def at_least_one(text: str) -> int:
+    if count(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text}, expected 1 or more")
+    return int(text)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -34,10 +48,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--backend", choices=sorted(kind.backend for kind in KINDS.values()), help="default: the device's"
     )
-    parser.add_argument("--workers", type=int, default=4, help="processes that read images, for each device")
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU, for each process")
+    parser.add_argument("--workers", type=count, default=4, help="processes that read images, for each device")
+    parser.add_argument("--threads", type=at_least_one, default=1, help="of the CPU, for each process")
     parser.add_argument("--state", required=True, type=Path, help="folder of what a killed training goes on from")
-    parser.add_argument("--state-every", type=int, default=100, metavar="STEPS", help="between two states")
+    parser.add_argument("--state-every", type=at_least_one, default=100, metavar="STEPS", help="between two states")
     parser.add_argument("--weights", required=True, type=Path, help="output: the trained checkpoint (.pth)")
     parser.add_argument("--epochs", required=True, type=Path, help="output: a row for each epoch (.tsv)")
     parser.add_argument("--record", required=True, type=Path, help="output: what was trained, how and where (.json)")
@@ -49,7 +63,11 @@ def main() -> None:
     args = parse_arguments()
     for path, hashes in ((args.backbone, args.backbone_hash), (args.start_from, args.start_from_hash)):
         if path:
-            require(path, Declaration(str(path), hashes=dict(pair.split("=", 1) for pair in hashes)))
+            require_hashes(path, hashes)
+    sets = {"train": args.train, "validation": args.validation}
+    for part, path in sets.items():
+        if path and (found := TrainingSet.load(path).part) != part:
+            raise InputError(f"--{part} {path}: found a set indexed as {found}, expected one of --part {part}")
     plan = Plan(
         network=args.network,
         settings=parse_settings(args.settings),
@@ -62,7 +80,7 @@ def main() -> None:
         workers=args.workers,
     )
     outputs = Outputs(args.weights, args.epochs, args.record, args.checkpoints)
-    with joined(args.device, [int(number) for number in args.devices.split(",")], args.backend, args.threads) as world:
+    with joined(args.device, card_numbers(args.devices), args.backend, args.threads) as world:
         train(plan, world, outputs)
 
 

@@ -4,7 +4,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from pth2map.config.schema import (
     Dataset,
     DeclaredFile,
     DeclaredFolder,
+    DemoDataset,
     Engine,
     FormulaWeights,
     LabelledFaces,
@@ -36,7 +36,7 @@ from pth2map.config.schema import (
     Weights,
 )
 from pth2map.files.errors import InputError, nearest
-from pth2map.networks.catalogue import NETWORKS
+from pth2map.networks.catalogue import NETWORKS, TRAINABLE
 from pth2map.networks.kept_rows import KEPT_IOU, KEPT_ROWS
 from pth2map.recipes.catalogue import RECIPES
 from pth2map.recipes.letterbox_settings import LetterboxSettings
@@ -226,13 +226,13 @@ def _with_paths(config: Config, workflow_root: Path) -> Config:
 
     datasets = {}
     for name, dataset in config.datasets.items():
-        changes: dict[str, Any] = {"root": placed(dataset.root)}
+        changes: dict[str, Any] = {} if isinstance(dataset, DemoDataset) else {"root": placed(dataset.root)}
         if dataset.calibration.source:
             source = placed(dataset.calibration.source)
             changes["calibration"] = dataset.calibration.model_copy(update={"source": source})
         if dataset.subset and dataset.subset.list:
             changes["subset"] = dataset.subset.model_copy(update={"list": placed(dataset.subset.list)})
-        if dataset.training:
+        if not isinstance(dataset, DemoDataset) and dataset.training:
             parts = {part: _faces_with_paths(faces, placed) for part, faces in dataset.training.parts.items()}
             changes["training"] = dataset.training.model_copy(update=parts)
         datasets[name] = dataset.model_copy(update=changes)
@@ -341,7 +341,8 @@ def _check_datasets(config: Config) -> list[str]:
     for name, dataset in config.datasets.items():
         key = f"datasets.{name}"
         folders = dict.fromkeys(Path(file).parent for file in dataset.ground_truth)
-        for part in (Path(dataset.root), Path(dataset.images), *folders):
+        parts = () if isinstance(dataset, DemoDataset) else (Path(dataset.root), Path(dataset.images), *folders)
+        for part in parts:
             if not part.is_dir() and not any(path.is_relative_to(part) for path in declared):
                 fault = "is a link that leads nowhere" if part.is_symlink() else "is not a folder"
                 problems.append(f"{key}.root: {part} {fault}; expected {dataset.layout}")
@@ -362,7 +363,9 @@ def _check_training_faces(config: Config) -> list[str]:
     files = {DATA / file.path for file in config.files.values()}
     folders = {DATA / folder.path for folder in config.folders.values()}
     for name, dataset in config.datasets.items():
-        for part, faces in dataset.training.parts.items() if dataset.training else ():
+        if isinstance(dataset, DemoDataset) or not dataset.training:
+            continue
+        for part, faces in dataset.training.parts.items():
             key = f"datasets.{name}.training.{part}"
             if Path(faces.labels) not in files and not Path(faces.labels).is_file():
                 problems.append(f"{key}.labels: {_no_file(faces.labels)}; expected a label.txt, yours or declared")
@@ -438,10 +441,11 @@ def _check_evaluator(model: Model, config: Config) -> list[str]:
     """What a recipe finds must be what the evaluator of the dataset takes."""
     if model.dataset not in config.datasets:
         return []
-    kind, wanted = config.datasets[model.dataset].kind, RECIPES[model.recipe.kind].dataset
+    dataset, wanted = config.datasets[model.dataset], RECIPES[model.recipe.kind].dataset
+    kind = dataset.kind
     problems = []
-    if kind != wanted:
-        fitting = [name for name, dataset in config.datasets.items() if dataset.kind == wanted]
+    if dataset.evaluator != wanted:
+        fitting = [name for name, other in config.datasets.items() if other.evaluator == wanted]
         advice = nearest("", fitting) if fitting else f"expected a dataset of kind {wanted}"
         problems.append(
             f"dataset: recipe {model.recipe.kind} is scored as {wanted}, {model.dataset} is of kind {kind}; {advice}"
@@ -516,9 +520,8 @@ def _check_training(model: Model, training: Training, config: Config) -> list[st
     """Whether a network can be trained, on what there is, from what there is."""
     key = "weights.training"
     problems = []
-    if model.network in NETWORKS and not NETWORKS[model.network].trainable:
-        known = [name for name, network in NETWORKS.items() if network.trainable]
-        problems.append(f"{key}: network {model.network} cannot be trained here; {nearest(model.network, known)}")
+    if model.network in NETWORKS and model.network not in TRAINABLE:
+        problems.append(f"{key}: network {model.network} cannot be trained here; {nearest(model.network, TRAINABLE)}")
     problems += _check_training_data(model, training, config.datasets)
     for name, start in (("backbone", training.backbone), ("start_from", training.start_from)):
         if isinstance(start, OwnWeights):
@@ -528,13 +531,7 @@ def _check_training(model: Model, training: Training, config: Config) -> list[st
             problems.append(f"{key}.{name}: found {start!r}; {nearest(start, sorted(config.files))}, or path: FILE")
     if training.backbone is not None and training.start_from is not None:
         problems.append(f"{key}: start_from replaces all weights, those of backbone too; give one, and the other null")
-    if training.size < SMALLEST_TRAINED:
-        problems.append(f"{key}.size: found {training.size}; expected {SMALLEST_TRAINED} or more")
-    decays = training.decay_epochs
-    if any(later <= earlier for earlier, later in pairwise(decays)):
-        problems.append(f"{key}.decay_epochs: found {decays}; expected rising numbers, each once")
-    if training.weights == "best" and not training.checkpoints.best:
-        problems.append(f"{key}.checkpoints.best: found false; weights: best needs it; expected true, or weights: last")
+    problems += [f"{key}.{name}: {why}" for name, why in training.problems()]
     return [*problems, *_check_devices(training, config)]
 
 
@@ -670,8 +667,6 @@ def _check_aipp(model: Model) -> list[str]:
     return [f"compile.ascend.aipp: {refusal}"] if refusal else []
 
 
-SMALLEST_TRAINED = 32
-"""Pixels of the side that images of a training are augmented to: one cell of the coarsest map."""
 MOST_PIXELS = 1 << 26
 """Of an input: in float32 it takes 800 MB."""
 

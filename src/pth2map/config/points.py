@@ -16,6 +16,7 @@ from pth2map.config.schema import (
     Dataset,
     DeclaredFile,
     DeclaredFolder,
+    DemoDataset,
     Device,
     Engine,
     FormulaWeights,
@@ -281,13 +282,27 @@ class Points:
         """The files that hold the ground truth of a dataset."""
         return self.dataset(dataset).ground_truth
 
-    def datasets_of_kind(self, kind: str) -> list[str]:
-        """Names of the datasets of a kind."""
-        return [name for name, dataset in self.config.datasets.items() if dataset.kind == kind]
+    def datasets_scored_as(self, evaluator: str) -> list[str]:
+        """Names of the datasets that an evaluator belongs to, ``widerface`` or ``coco``."""
+        return [name for name, dataset in self.config.datasets.items() if dataset.evaluator == evaluator]
 
-    def models_on(self, kind: str) -> list[str]:
-        """Names of the models whose dataset is of a kind."""
-        return [name for name, block in self.config.models.items() if self.dataset(block.dataset).kind == kind]
+    def models_on(self, evaluator: str) -> list[str]:
+        """Names of the models on such a dataset."""
+        return [n for n, block in self.config.models.items() if self.dataset(block.dataset).evaluator == evaluator]
+
+    @property
+    def demos(self) -> dict[str, DemoDataset]:
+        """Datasets that are rendered here, by the name of their folder; equal ones share it."""
+        return {block.name: block for block in self.config.datasets.values() if isinstance(block, DemoDataset)}
+
+    def demo_around(self, path: str) -> DemoDataset | None:
+        """The rendered dataset that a path lies in, if there is one."""
+        return next((demo for demo in self.demos.values() if Path(path).is_relative_to(demo.root)), None)
+
+    def rendered(self, dataset: str) -> DemoDataset | None:
+        """A dataset, if it is rendered here."""
+        block = self.dataset(dataset)
+        return block if isinstance(block, DemoDataset) else None
 
     def published_form(self, model: str) -> str:
         """What was found as the dataset's own tools take it, below the folder of detections."""
@@ -313,11 +328,14 @@ class Points:
 
     @cache  # noqa: B019  (one object a run; rules ask again and again)
     def evidence(self, path: str) -> str:
-        """The file that a rule waits for so that it can use ``path``: of a declared file its record, else ``path``.
+        """The file that a rule waits for so that it can use ``path``: of a declared file its record, of one that is
+        rendered the folder around it, else ``path``.
 
         A record that no longer holds is removed. Raises ``InputError`` when the file is not there and only a person
         can get it.
         """
+        if demo := self.demo_around(path):
+            return demo.root
         declaration = self.declared_file(path)
         if declaration is None:
             return path
@@ -326,7 +344,9 @@ class Points:
 
     @cache  # noqa: B019
     def folder_evidence(self, path: str) -> list[str]:
-        """The record of a folder, if it is declared; nothing of a person's own."""
+        """The record of a folder, if it is declared; what is rendered around it; nothing of a person's own."""
+        if demo := self.demo_around(path):
+            return [demo.root]
         declaration = self.declared_folder(path)
         return [_true_record(declaration)] if declaration else []
 
@@ -347,7 +367,8 @@ class Points:
             files = [self.weights_path(model), *files]
         int8 = "int8" in (self.model(model).variants.precisions or ())
         calibration = self.calibration_evidence(dataset) if int8 else []
-        return [*map(self.evidence, files), *folders, *calibration]
+        needed = [*map(self.evidence, files), *folders, *calibration]
+        return [path for path in needed if not self.demo_around(path)]
 
     @cache  # noqa: B019
     def weights_content(self, model: str) -> Any:

@@ -5,7 +5,7 @@ The JSON Schema and the reference page are generated from here (:mod:`pth2map.co
 
 import re
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Protocol
 
 from pydantic import Discriminator, Field, Tag
 
@@ -16,6 +16,8 @@ from pth2map.training.settings import TrainingSettings
 
 DATA = Path("data")
 """Where declared files go, below the working directory."""
+RENDERED = Path("scratch/rendered")
+"""Where the pictures of demo sets go."""
 
 NAME = r"[A-Za-z][A-Za-z0-9_]*"
 FILE = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*"
@@ -134,7 +136,32 @@ class ImageSet(Section):
     calibration: Calibration = Field(default_factory=Calibration)
 
 
-class WiderFaceDataset(ImageSet):
+class _Rooted(Protocol):
+    @property
+    def root(self) -> str: ...
+
+
+class WiderFaceLayout(ImageSet):
+    """What datasets have in common that are laid out and scored like WIDER FACE."""
+
+    evaluator: ClassVar[str] = "widerface"
+    layout: ClassVar[str] = "<root>/WIDER_val/images/<event>/*.jpg and <root>/ground_truth/*.mat"
+    image_pattern: ClassVar[str] = "*/*.[jJ][pP]*[gG]"
+    truth_name: ClassVar[str] = "ground_truth.npz"
+    published_form: ClassVar[str] = "text"
+
+    @property
+    def images(self: _Rooted) -> str:
+        """The folder that holds the image files."""
+        return f"{self.root}/WIDER_val/images"
+
+    @property
+    def ground_truth(self: _Rooted) -> list[str]:
+        """The files that hold the ground truth."""
+        return [f"{self.root}/ground_truth/wider_{part}_val.mat" for part in ("face", "easy", "medium", "hard")]
+
+
+class WiderFaceDataset(WiderFaceLayout):
     """WIDER FACE, or any folder laid out like it."""
 
     kind: Literal["widerface"] = Field(description="images, ground truth and evaluator of WIDER FACE")
@@ -147,20 +174,51 @@ class WiderFaceDataset(ImageSet):
         default=None, description="faces with landmarks to train on; null: none. `root` has no part in it"
     )
 
-    layout: ClassVar[str] = "<root>/WIDER_val/images/<event>/*.jpg and <root>/ground_truth/*.mat"
-    image_pattern: ClassVar[str] = "*/*.[jJ][pP]*[gG]"
-    truth_name: ClassVar[str] = "ground_truth.npz"
-    published_form: ClassVar[str] = "text"
+
+class DemoDataset(WiderFaceLayout):
+    """Pictures of faces that this project draws itself: nothing to fetch. No photographs, and no published figures.
+
+    Its folder is named by its settings, so that pictures of several settings never mix.
+    """
+
+    kind: Literal["demo"] = Field(
+        description="rendered pictures with the layout and the evaluator of WIDER FACE, and faces to train on"
+    )
+    train: PositiveInt = Field(default=600, description="pictures to train on")
+    val: PositiveInt = Field(default=150, description="pictures to evaluate on, and to measure the loss of a training")
+    width: Annotated[int, Field(ge=160, le=4096)] = Field(default=640, description="of each picture, in pixels")
+    height: Annotated[int, Field(ge=160, le=4096)] = Field(default=480, description="the same")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        default=0, description="which pictures; equal settings give equal ones"
+    )
 
     @property
-    def images(self) -> str:
-        """The folder that holds the image files."""
-        return f"{self.root}/WIDER_val/images"
+    def settings(self) -> dict[str, int]:
+        """What decides the pictures."""
+        return self.model_dump(include={"train", "val", "width", "height", "seed"})
 
     @property
-    def ground_truth(self) -> list[str]:
-        """The files that hold the ground truth."""
-        return [f"{self.root}/ground_truth/wider_{part}_val.mat" for part in ("face", "easy", "medium", "hard")]
+    def name(self) -> str:
+        """Of the folder that they are rendered into."""
+        return f"{self.train}_{self.val}_{self.width}x{self.height}_seed{self.seed}"
+
+    @property
+    def root(self) -> str:
+        """That folder, which a rule makes."""
+        return (RENDERED / self.name).as_posix()
+
+    @property
+    def training(self) -> TrainingFaces:
+        """The faces of its pictures."""
+        return TrainingFaces(
+            train=LabelledFaces(labels=f"{self.root}/train/label.txt"),
+            validation=LabelledFaces(labels=f"{self.root}/val/label.txt", images=self.images),
+        )
+
+    @property
+    def words(self) -> str:
+        """What results say of it."""
+        return f"rendered demo of {self.val} pictures, {self.width}×{self.height} px, seed {self.seed}"
 
 
 class CocoDataset(ImageSet):
@@ -176,6 +234,7 @@ class CocoDataset(ImageSet):
         default="val2017", description="which images of it"
     )
 
+    evaluator: ClassVar[str] = "coco"
     training: ClassVar[None] = None
     layout: ClassVar[str] = "<root>/<split>/*.jpg and <root>/annotations/instances_<split>.json"
     image_pattern: ClassVar[str] = "**/*"
@@ -193,7 +252,7 @@ class CocoDataset(ImageSet):
         return [f"{self.root}/annotations/instances_{self.split}.json"]
 
 
-Dataset = Annotated[WiderFaceDataset | CocoDataset, Field(discriminator="kind")]
+Dataset = Annotated[WiderFaceDataset | CocoDataset | DemoDataset, Field(discriminator="kind")]
 
 
 class OwnProcessEngine(Section):

@@ -39,12 +39,18 @@ class States:
     @cache  # noqa: B019  (one object a run)
     def index(self, dataset: str) -> str:
         block = self.points.dataset(dataset)
-        files = [self._images(dataset), *map(self.points.content, self.points.ground_truth_files(dataset))]
+        files = [self._images(dataset), *map(self._content, self.points.ground_truth_files(dataset))]
         listed = block.subset.list if block.subset else None
         names = hash_file(Path(listed)) if listed else None
         subset = block.subset.model_dump(mode="json", exclude={"list"}) if block.subset else None
         split = block.split if isinstance(block, CocoDataset) else None
-        return self._state(f"index_{block.kind}", [block.root, split, files, subset, names])
+        facts = [block.root, split, files, subset, names]
+        return self._state(f"index_{block.evaluator}", facts, before=self._rendering(dataset))
+
+    @cache  # noqa: B019
+    def render(self, demo: str) -> str:
+        """Of the pictures in the folder of that name."""
+        return self._state("render_demo", [self.points.demos[demo].settings])
 
     @cache  # noqa: B019
     def formula(self, model: str) -> str:
@@ -58,20 +64,27 @@ class States:
     def index_training(self, dataset: str, part: str) -> str:
         """Of indexed labelled faces, which know where their images lie."""
         faces = self.points.labelled_faces(dataset, part)
-        return self._state("index_training", [dataset, part, faces.labels, faces.folder, self._faces(dataset, part)])
+        facts = [dataset, part, faces.labels, faces.folder, self._faces(dataset, part)]
+        return self._state("index_training", facts, before=self._rendering(dataset))
 
     @cache  # noqa: B019
     def train(self, model: str) -> str:
-        """Of trained weights: all that decides them, wherever it lies, and however fast it goes."""
+        """Of trained weights: their steps, and which checkpoint of them it is."""
+        return self._state("train", [self.points.training(model).settings], before=[self.steps(model)])
+
+    @cache  # noqa: B019
+    def steps(self, model: str) -> str:
+        """Of the steps of a training: all that decides them, wherever it lies, and however fast it goes."""
         points = self.points
         dataset = points.training_data(model)
         facts = [
-            points.training_settings(model),
+            {**points.training_settings(model), "settings": points.training(model).deciding()},
             {name: points.content(path) for name, path in points.starts(model).items()},
             {part: self._faces(dataset, part) for part in points.training_faces(dataset).parts},
         ]
         network = points.model(model).network
-        return self._state("train", [network, *facts], [NETWORKS[network].module], [self._state("index_training")])
+        before = [self._state("index_training"), *self._rendering(dataset)]
+        return self._state("train", [network, *facts], [NETWORKS[network].module], before)
 
     def plot_training(self, model: str) -> str:
         """Of the picture of a training."""
@@ -218,7 +231,7 @@ class States:
         block = self.points.model(point.model)
         recipe = RECIPES[block.recipe.kind]
         facts = [self.points.leaf(point)]
-        command = f"score_{self.points.dataset(block.dataset).kind}_point"
+        command = f"score_{self.points.dataset(block.dataset).evaluator}_point"
         return self._state(command, facts, [recipe.preprocess, recipe.decode], [self.gather(point)])
 
     @cache  # noqa: B019
@@ -265,6 +278,17 @@ class States:
 
     def headline(self, model: str) -> str:
         return self.plot(self.points.headline(model))
+
+    @cache  # noqa: B019
+    def report(self, point: Point) -> str:
+        """Of the page on a point."""
+        facts = [self.points.config.drawing.model_dump(mode="json")]
+        trained = point.model in self.points.trained_models()
+        before = [self.plot(point), *([self.plot_training(point.model)] if trained else [])]
+        return self._state("write_report", facts, before=before)
+
+    def headline_report(self, model: str) -> str:
+        return self.report(self.points.headline(model))
 
     def bench(self, point: Point) -> str:
         recipe = RECIPES[self.points.model(point.model).recipe.kind]
@@ -325,9 +349,24 @@ class States:
         """What labelled faces are, wherever they lie."""
         faces = self.points.labelled_faces(dataset, part)
         faults = self.points.training_faces(dataset).faults.model_dump(mode="json")
-        return [self.points.content(faces.labels), self._folder(faces.folder), faults]
+        return [self._content(faces.labels), self._folder(faces.folder), faults]
+
+    def _rendering(self, dataset: str) -> list[str]:
+        """Of the stage that draws the pictures of a dataset, if there is one."""
+        demo = self.points.rendered(dataset)
+        return [self.render(demo.name)] if demo else []
+
+    def _content(self, path: str) -> Any:
+        """Of a file; of a rendered one the stage that makes it, whether it has been made or not."""
+        demo = self.points.demo_around(path)
+        return self.render(demo.name) if demo else self.points.content(path)
 
     def _folder(self, path: str, pattern: str = EVERYTHING) -> str:
-        """Of a declared folder the declaration, before it is fetched and as long as nothing in it changes."""
+        """Of a declared folder the declaration, before it is fetched and as long as nothing in it changes.
+
+        Of a rendered one the stage that makes it.
+        """
+        if demo := self.points.demo_around(path):
+            return self.render(demo.name)
         declared = self.points.declared_folder(path)
         return declared.identity if declared else folder_state(Path(path), pattern)

@@ -5,6 +5,7 @@ pixels, then of each landmark (left eye, right eye, nose, left and right corner 
 blur; 20 in all, or the first four alone.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class Labelled:
 def read_labels(path: Path) -> list[Labelled]:
     """Read a label file, the images in its order.
 
-    The first face decides whether all have 20 columns or 4. A face has no landmarks if the first of its coordinates is
+    Faces have 20 columns or 4, as most of the file have. A face has no landmarks if the first of its coordinates is
     negative, or if there are 4 columns. Empty lines do not count.
 
     Raises ``InputError`` for a file that is missing, empty, not UTF-8 or without images, for text before the first
@@ -76,8 +77,8 @@ def read_labels(path: Path) -> list[Labelled]:
             )
     if not images:
         raise InputError(f"{path}: names no image, expected lines '# <event>/<file>.jpg' with faces under them")
-    counts = (len(text.split()) for _, _, faces in images for _, text in faces)
-    columns = next((count for count in counts if count in {_WITH_LANDMARKS, _BOX_ONLY}), _WITH_LANDMARKS)
+    counts = Counter(len(text.split()) for _, _, faces in images for _, text in faces)
+    columns = max((_WITH_LANDMARKS, _BOX_ONLY), key=lambda columns: counts[columns])
     return [_labelled(*image, columns) for image in images]
 
 

@@ -40,6 +40,8 @@ class DatasetIndex:
     """Images of the folder that the ground truth does not have; they are left out."""
     damaged: tuple[str, ...] = ()
     """Images of which the decoder makes up pixels, since their bytes are corrupt: name and its words. They are used."""
+    rendered: str | None = None
+    """What this project has drawn, in words, when these are no photographs."""
 
     @classmethod
     def load(cls, path: Path) -> Self:

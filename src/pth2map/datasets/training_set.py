@@ -90,7 +90,10 @@ class TrainingSet:
     def load(cls, path: Path) -> Self:
         """Read what :meth:`save` wrote. Raises ``InputError`` for a missing, broken or other file."""
         texts, lists = ("dataset", "part", "images"), ("names", "hashes", "mended", "damaged")
-        content = read_npz(path, (*texts, *lists, "sizes", "counts", "faces", "mended_counts"))
+        try:
+            content = read_npz(path, (*texts, *lists, "sizes", "counts", "faces", "mended_counts"))
+        except InputError as error:
+            raise InputError(f"{error}; index the labels with index_training.py, and give what it writes") from None
         dataset, part, images = (str(content[key]) for key in texts)
         names, hashes, mended, damaged = (tuple(map(str, content[key].ravel())) for key in lists)
         try:

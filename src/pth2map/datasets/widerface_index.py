@@ -15,9 +15,11 @@ GROUND_TRUTH = Path("ground_truth")
 
 
 def index_widerface(
-    dataset: str, root: Path, first: int | None = None, listed: Path | None = None
+    dataset: str, root: Path, first: int | None = None, listed: Path | None = None, rendered: str | None = None
 ) -> tuple[DatasetIndex, GroundTruth]:
     """Index of a folder, and the ground truth of the same images in the same order.
+
+    ``rendered`` says in words what the images are, when this project has drawn them.
 
     Every image of the ground truth (of the subset, if one is asked for) must be there, decodable and complete;
     otherwise ``InputError`` names those that are not, all in one message.
@@ -45,6 +47,7 @@ def index_widerface(
         ground_truth=chosen.content_hash(),
         extra=tuple(sorted(set(found) - set(truth.names))),
         damaged=tuple(f"{name} ({fact.damage})" for name, fact in facts.items() if fact.damage),
+        rendered=rendered,
     )
     return index, chosen
 

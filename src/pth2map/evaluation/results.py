@@ -1,5 +1,6 @@
 """What is written of a scored point: for a person, for a program, and where it came from."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,10 +9,15 @@ from pth2map import __version__
 from pth2map.datasets.index import DatasetIndex
 from pth2map.files.errors import some
 
-_STAMP = "SYNTHETIC WEIGHTS, made of a formula"
-_SYNTHETIC = f"{_STAMP}: these figures say nothing of the model"
-_REHEARSED = "REHEARSAL, computed by stand-ins on a CPU"
-_CALIBRATED = "CALIBRATED WITH IMAGES OF THE EVALUATION"
+_STAMPS = {
+    "synthetic": ("SYNTHETIC WEIGHTS, made of a formula", "these figures say nothing of the model"),
+    "rehearsal": ("REHEARSAL, computed by stand-ins on a CPU", "these figures say nothing of the hardware"),
+    "calibrated_on_evaluation": ("CALIBRATED WITH IMAGES OF THE EVALUATION", "these figures are not of unseen ones"),
+    "trained_on_evaluation": ("TRAINED ON IMAGES OF THE EVALUATION", "these figures are not of unseen ones"),
+    "rendered": ("RENDERED PICTURES, no photographs", "these figures compare with no published ones"),
+}
+"""By the key of ``map.json``: what every picture of a result says too, and what follows from it."""
+_BETWEEN_CLAUSES = re.compile(r"; (?=[a-z ]+: )")
 _PACKAGES = {"onnxruntime": "onnxruntime", "torchscript": "torch"}
 
 
@@ -51,6 +57,8 @@ class Result:
     """Where they come from: ``declared``, ``own``, ``formula`` or ``trained``."""
     rehearsal: bool
     """Whether stand-ins computed in the place of a vendor's engine: then the figures say nothing of the hardware."""
+    trained_on_evaluation: bool
+    """Whether images that are scored here were trained on: then the figures are not of unseen ones."""
     calibrated_on_evaluation: bool
     """Whether int8 was calibrated with images that are scored here: then the figures are not of unseen ones."""
     protocol: Sequence[str]
@@ -59,9 +67,9 @@ class Result:
 
     def caption(self) -> list[str]:
         """What a picture of the result must say, in lines."""
-        images = f"{len(self.index.images):,} images" + ("" if self.index.full else ", not the published set")
-        stamps = [stamp for stamp, holds in self._stamps() if holds]
-        return [f"{self.scores.title()}, {images}", *stamps]
+        published = self.index.full or self.index.rendered
+        images = f"{len(self.index.images):,} images" + ("" if published else ", not the published set")
+        return [f"{self.scores.title()}, {images}", *(stamp for stamp, _ in stamps(self.to_json()))]
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``map.json``: nothing that differs between two equal runs."""
@@ -74,9 +82,11 @@ class Result:
             "images": len(self.index.images),
             "subset": self.index.subset,
             "full_dataset": self.index.full,
+            "rendered": self.index.rendered,
             **self.scores.to_json(),
             "synthetic": self.synthetic,
             "rehearsal": self.rehearsal,
+            "trained_on_evaluation": self.trained_on_evaluation,
             "calibrated_on_evaluation": self.calibrated_on_evaluation,
             "weights": self.weights,
             "protocol": "; ".join(self._whole_protocol()),
@@ -89,9 +99,7 @@ class Result:
         """The content of ``map.txt``."""
         rows = [
             f"{self.model} on {self.engine}, {self.variant}: {self.index.dataset}, {len(self.index.images)} images",
-            *(["", _SYNTHETIC] if self.synthetic else []),
-            *(["", f"{_REHEARSED}: these figures say nothing of the hardware"] if self.rehearsal else []),
-            *(["", f"{_CALIBRATED}: these figures are not of unseen ones"] if self.calibrated_on_evaluation else []),
+            *(line for stamp in stamps(self.to_json()) for line in ("", ": ".join(stamp))),
             "",
             *self.scores.table(),
             "",
@@ -103,18 +111,21 @@ class Result:
         rows += ["", "Hashes", *(f"  {name:<13}{value}" for name, value in self.hashes.items())]
         return "\n".join(rows) + "\n"
 
-    def _stamps(self) -> list[tuple[str, bool]]:
-        return [
-            (_STAMP, self.synthetic),
-            (_REHEARSED, self.rehearsal),
-            (_CALIBRATED, self.calibrated_on_evaluation),
-        ]
-
     def _whole_protocol(self) -> list[str]:
         return [*self.protocol, *self.scores.clauses(self.index)]
 
     def _notes(self) -> list[str]:
         return [*dataset_notes(self.index), *self.scores.notes()]
+
+
+def stamps(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the content of a ``map.json`` must be read with, and what follows from it for the figures."""
+    return [stamp for key, stamp in _STAMPS.items() if result[key]]
+
+
+def clauses(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The protocol of the content of a ``map.json``: of each clause what it is of, and its words."""
+    return [(of, words) for of, _, words in (c.partition(": ") for c in _BETWEEN_CLAUSES.split(result["protocol"]))]
 
 
 def dataset_notes(index: DatasetIndex) -> list[str]:
@@ -134,8 +145,12 @@ def engine_clause(runs: Sequence[Mapping[str, Any]], precision: str, batch: int)
     return f"engine: {' and '.join(sorted(set(map(_software, runs))))}, {precision}, batch {batch}"
 
 
-def training_clause(training: Mapping[str, Any]) -> str:
-    """The protocol's words on weights that were trained here, as ``training`` of the point's config says."""
+def training_clause(training: Mapping[str, Any], seen: Mapping[str, int]) -> str:
+    """The protocol's words on weights that were trained here, as ``training`` of the point's config says.
+
+    ``seen`` is how many of the evaluated images are among those of each part of the training set.
+    """
+    trained, chosen = seen.get("train", 0), seen.get("validation", 0)
     settings, start = training["settings"], training["start_from"] or training["backbone"]
     length = f"{settings['epochs']} epochs" if settings["epochs"] > 1 else "1 epoch"
     if settings["max_steps"]:
@@ -148,6 +163,8 @@ def training_clause(training: Mapping[str, Any]) -> str:
         _start(training, str(start)) if start else "from random weights",
         f"seed {settings['seed']}",
         f"the {settings['weights']} checkpoint",
+        *([f"by the loss on {chosen:,} of the evaluated images"] if chosen and settings["weights"] == "best" else []),
+        *([f"{trained:,} of the evaluated images are among those trained on"] if trained else []),
     ]
     return ", ".join(words)
 
@@ -178,6 +195,9 @@ class PublishedSet:
 def images_clause(index: DatasetIndex, published: PublishedSet, of_it: bool) -> str:
     """The protocol's words on the images; ``of_it`` says whether they are called as those of the published set."""
     count = f"{len(index.images):,} images"
+    if index.rendered:
+        part = f", a subset: {index.subset}" if index.subset else ""
+        return f"images: {index.rendered}{part}; comparable with no published figures"
     if index.full:
         return f"images: {published.title}, all {count} of the published ground truth"
     if of_it:

@@ -142,6 +142,49 @@ def evaluate(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of an image above a score: boxes ``(n, 4)`` float64 x, y, w, h."""
+
+    name: str
+    found: np.ndarray
+    """Detections that find a face, each the first that finds it."""
+    missed: np.ndarray
+    """Faces that none of them finds."""
+    false: np.ndarray
+    """Detections that find no face, or one that was found already."""
+
+
+def outcomes(
+    detections: Detections, ground_truth: GroundTruth, iou_threshold: float, score_above: float, subset: str = "hard"
+) -> list[Outcome]:
+    """What :func:`evaluate` counts in strict mode of the rows with a score above a limit, image by image.
+
+    Faces are those that count in ``subset``; rows that find another are left out, as are those of images that have no
+    face at all. So precision is found of found and false, recall is found of found and missed. Images are in the order
+    of the ground truth. Raises ``InputError`` as :func:`evaluate` does.
+    """
+    places = _places(detections, ground_truth, "strict", [])
+    _check_rows(detections)
+    detections = _sorted_by_score(detections, [])
+    image = np.repeat(places, detections.counts)
+    face = _best_faces(detections.boxes, image, ground_truth, iou_threshold)
+    first = np.zeros(len(face), dtype=bool)
+    first[_first_rows(face, len(ground_truth.boxes))] = True
+    counted = ground_truth.counted[subset]
+    judged = (detections.scores > score_above) & (ground_truth.counts[image] > 0) & np.append(counted, True)[face]
+    missed = counted.copy()
+    missed[face[judged & first]] = False
+    rows, faces = detections.offsets, ground_truth.offsets
+    found = []
+    for place, number in sorted((place, number) for number, place in enumerate(places.tolist())):
+        of_image, of_truth = slice(*rows[number : number + 2]), slice(*faces[place : place + 2])
+        boxes, shown, hits = detections.boxes[of_image], judged[of_image], first[of_image]
+        missing = ground_truth.boxes[of_truth][missed[of_truth]]
+        found.append(Outcome(ground_truth.names[place], boxes[shown & hits], missing, boxes[shown & ~hits]))
+    return found
+
+
 def _checked_options(iou_threshold: float | None, mode: str, subsets: Sequence[str]) -> float:
     """The IoU threshold, the mode's own if none is given."""
     if mode not in get_args(Mode):

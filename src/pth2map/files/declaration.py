@@ -1,5 +1,6 @@
 """What a file or folder from elsewhere must be, and where it comes from."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -98,3 +99,17 @@ def require(path: Path, declaration: Declaration) -> None:
     fault = mismatch(path, declaration)
     if fault is not None:
         raise InputError(f"{path} is not the declared file: {fault}; remove it or put the right one there")
+
+
+def require_hashes(path: Path, hashes: Sequence[str]) -> None:
+    """Raise ``InputError`` unless a file has all hashes, each given as ``ALGORITHM=HEX``.
+
+    Of a file that is not there whoever reads it tells.
+    """
+    named = dict(pair.partition("=")[::2] for pair in hashes)
+    for algorithm, expected in named.items():
+        if algorithm not in hashlib.algorithms_guaranteed or not expected:
+            found = f"{algorithm}={expected}".rstrip("=")
+            raise InputError(f"hash {found} of {path}: expected ALGORITHM=HEX, such as sha256=0676ba61b679")
+    if path.is_file():
+        require(path, Declaration(str(path), hashes=named))

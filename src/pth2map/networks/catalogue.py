@@ -49,6 +49,8 @@ NETWORKS: Mapping[str, Entry] = MappingProxyType(
         ),
     }
 )
+TRAINABLE = tuple(name for name, network in NETWORKS.items() if network.trainable)
+"""Those that can be trained here."""
 
 
 def entry(name: str) -> Entry:

@@ -18,6 +18,9 @@ _LOSSES = (
     ("loss_landm", "landmarks", "#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
 )
 
+_BEYOND = 2.0
+"""Times the highest loss on the training set: losses above that, such as on the validation set after the first steps,
+leave the picture, which would show nothing else."""
 _LEAST_RATE = 1e-7
 """The published schedule falls to 1e-52 for an epoch."""
 
@@ -26,13 +29,18 @@ def plot_training(epochs: Sequence[Epoch], path: Path, title: str) -> None:
     """Draw a PNG of three panels, one above the other; equal epochs give equal bytes."""
     figure = Figure(figsize=(7, 7.2), dpi=150, layout="constrained")
     losses, rates, speeds = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1, 1))
+    most = _BEYOND * max(epoch.loss for epoch in epochs)
+    within = []
     for field, label, colour, dashes in _LOSSES:
         values = [(epoch.epoch, value) for epoch in epochs if (value := getattr(epoch, field)) is not None]
         if values:
-            losses.plot(*zip(*values, strict=True), linestyle=dashes, color=colour, label=label, **_marked(values))
-    losses.set(ylabel="loss", ylim=(0, None))
+            highest = max(value for _, value in values)
+            said = label if highest <= most else f"{label}, up to {highest:.0f}"
+            losses.plot(*zip(*values, strict=True), linestyle=dashes, color=colour, label=said, **_marked(values))
+            within += [value for _, value in values if value <= most]
+    losses.set(ylabel="loss", ylim=(0, 1.05 * max(within) or None))
     losses.legend(frameon=False, ncols=2)
-    losses.set_title(title, fontsize=10)
+    losses.set_title(title, fontsize=10, parse_math=False)
     shown = [epoch.learning_rate for epoch in epochs]
     rates.plot([epoch.epoch for epoch in epochs], shown, color="#000000", **_marked(epochs))
     rates.set(ylabel="learning rate", yscale="log", ylim=(max(min(shown), _LEAST_RATE) / 2, max(shown) * 2))

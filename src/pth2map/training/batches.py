@@ -21,6 +21,7 @@ from pth2map.training.matching import Targets, match
 
 # What randomness is for; the numbers keep the streams apart.
 _ORDER, _SAMPLE = 1, 2
+_AGAIN = "put it back as it was, or index the set again"
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,15 @@ class Images(Dataset[tuple[np.ndarray, Targets]]):
     def __getitem__(self, key: tuple[int, ...]) -> tuple[np.ndarray, Targets]:
         number = key[-1]
         path = self.images.path(number)
-        image = read_image(path)
+        try:
+            image = read_image(path)
+        except InputError as error:
+            raise InputError(f"{error}; it was whole when it was indexed: {_AGAIN}") from None
         height, width = image.shape[:2]
-        if [width, height] != self.images.sizes[number].tolist():
-            raise InputError(f"{path}: {width}×{height} pixels, no longer as it was indexed; run the index stage again")
+        indexed = self.images.sizes[number].tolist()
+        if [width, height] != indexed:
+            found = f"{width}×{height} pixels, no longer {indexed[0]}×{indexed[1]} as it was indexed"
+            raise InputError(f"{path}: {found}; {_AGAIN}")
         square, faces = self.prepare(image, self.images.faces_of(number), self.side, key)
         return square, match(faces, retinaface_priors(self.side, self.side))
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pth2map.files.atomic import replacing
+from pth2map.files.errors import InputError
+from pth2map.networks.checkpoints import UNREADABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pth2map.training.settings import Checkpoints
 
 STATE = "state.pt"
+PARTS = {"identity", "network", "optimizer", "scaler", "progress"}
+"""What a state is made of."""
 BEST = "best.pth"
 
 
@@ -36,11 +40,19 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:
-    """The state that a training was left in, on the CPU; None of one that was never left."""
+    """The state that a training was left in, on the CPU; None of one that was never left.
+
+    Raises ``InputError`` for a file that is damaged or something else.
+    """
     path = folder / STATE
     if not path.is_file():
         return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE:
+        state = {}
+    if not isinstance(state, dict) or state.keys() != PARTS:
+        raise InputError(f"{path} is not the whole state of a training; remove {folder} to begin anew")
     return state
 
 
@@ -56,8 +68,12 @@ def checkpoint_path(folder: Path, epoch: int) -> Path:
 
 def drop_old(folder: Path, keep: int | None) -> None:
     """Remove all but the latest checkpoints."""
-    for path in sorted(folder.glob("epoch_*.pth"))[: -keep if keep else 0]:
-        path.unlink()
+    for path in sorted(folder.glob("epoch_*.pth"), key=_epoch_of)[: -keep if keep else 0]:
+        path.unlink(missing_ok=True)
+
+
+def _epoch_of(path: Path) -> int:
+    return int(path.stem.removeprefix("epoch_"))
 
 
 def _save(content: dict[str, Any], path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ KINDS = {
     "cuda": Kind("nccl", "float16"),
     "npu": Kind("hccl", "float16", "torch_npu"),
 }
-NEEDED = ("numpy", "cv2", "pydantic", "tqdm", "torch")
+NEEDED = ("numpy", "cv2", "PIL", "pydantic", "tqdm", "torch")
 """What a training imports."""
 _INTERPRETERS = {
     "cpu": "run `make setup`",
@@ -36,6 +37,17 @@ _INTERPRETERS = {
     "npu": "name the interpreter with torch_npu and the packages of requirements.lock in devices.{0}.python, and the "
     "vendor's set_env.sh in devices.{0}.setup",
 }
+
+
+def card_numbers(text: str) -> list[int]:
+    """The numbers of ``--devices``. Raises ``InputError`` for other text.
+
+    >>> card_numbers("0,3")
+    [0, 3]
+    """
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise InputError(f"--devices {text}: expected numbers of cards with commas between them, such as 0 or 0,1")
+    return [int(number) for number in text.split(",")]
 
 
 def check_device(name: str, kind: str, numbers: Sequence[int], backend: str | None = None) -> dict[str, Any]:

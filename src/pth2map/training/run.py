@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import re
 import shutil
+import time
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pth2map.files.atomic import read_json, replacing, replacing_folder, write_json
+from pth2map.files.errors import InputError
 from pth2map.files.hashing import hash_file
 from pth2map.files.provenance import describe_run
 from pth2map.training.checkpoints import BEST, checkpoint_path
@@ -14,14 +19,16 @@ from pth2map.training.epochs import write_epochs
 from pth2map.training.trainer import Plan, Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pth2map.datasets.training_set import TrainingSet
     from pth2map.training.epochs import Epoch
+    from pth2map.training.settings import TrainingSettings
     from pth2map.training.world import World
 
-SESSIONS = "sessions.json"
+RUNS = "runs.json"
+_PATIENCE = 30.0  # seconds for one that was just ended
 
 
 @dataclass(frozen=True)
@@ -39,32 +46,67 @@ def train(plan: Plan, world: World, outputs: Outputs) -> None:
 
     Raises ``InputError`` as :class:`Trainer` does, and for images that are no longer as they were indexed.
     """
-    trainer = Trainer(plan, world)
-    sessions = _begin(plan, world, trainer.progress.step) if world.first else []
-    epochs = trainer.run()
-    if not world.first:
-        return
+    with _alone(plan.state) if world.first else nullcontext(), _told_of_memory(plan.settings):
+        trainer = Trainer(plan, world)
+        runs = _begin(plan, world, trainer.progress.step) if world.first else []
+        epochs = trainer.run()
+        if world.first:
+            _write(plan, world, epochs, runs, outputs)
+
+
+def _write(plan: Plan, world: World, epochs: Sequence[Epoch], runs: Sequence[dict[str, Any]], outputs: Outputs) -> None:
     chosen = plan.state / BEST if plan.settings.weights == "best" else checkpoint_path(plan.state, epochs[-1].epoch)
     with replacing_folder(outputs.checkpoints) as folder:
-        for path in sorted(plan.state.glob("*.pth")):
+        for path in sorted(plan.state.glob("*.pth" if plan.settings.checkpoints.best else "epoch_*.pth")):
             shutil.copyfile(path, folder / path.name)
     write_epochs(epochs, outputs.epochs)
-    write_json(outputs.record, _record(plan, world, epochs, sessions))
+    write_json(outputs.record, _record(plan, world, epochs, runs))
     with replacing(outputs.weights) as temporary:
         shutil.copyfile(chosen, temporary)
 
 
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Hold the folder of a state against a second training, such as one that outlived its launcher."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, its readers do not have it
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise InputError(f"{state} is held by another training; wait for its end, or end it") from None
+                time.sleep(0.2)
+        yield
+
+
+@contextmanager
+def _told_of_memory(settings: TrainingSettings) -> Iterator[None]:
+    """Let a lack of memory be told in one sentence: torch has no type of error for all kinds of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not re.search(r"can't allocate memory|out of memory|shared memory|worker .* is killed", str(error)):
+            raise
+        raise InputError(
+            f"not enough memory ({str(error).splitlines()[0]}); expected a smaller batch_size ({settings.batch_size}) "
+            f"or size ({settings.size}), fewer workers, or more memory; /dev/shm counts, which the readers use"
+        ) from None
+
+
 def _begin(plan: Plan, world: World, step: int) -> list[dict[str, Any]]:
     """Put down who trains from here on, behind those before."""
-    path = plan.state / SESSIONS
-    sessions: list[dict[str, Any]] = read_json(path) if path.is_file() else []
+    path = plan.state / RUNS
+    runs: list[dict[str, Any]] = read_json(path) if path.is_file() else []
     place = {"first_step": step, "device": world.device.type, "name": world.name, "processes": world.size}
-    sessions.append({**place, "workers": plan.workers, **describe_run()})
-    write_json(path, sessions)
-    return sessions
+    runs.append({**place, "workers": plan.workers, **describe_run()})
+    write_json(path, runs)
+    return runs
 
 
-def _record(plan: Plan, world: World, epochs: Sequence[Epoch], sessions: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _record(plan: Plan, world: World, epochs: Sequence[Epoch], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     best = min(epochs, key=lambda epoch: epoch.judged_by)
     return {
         "network": plan.network,
@@ -77,7 +119,7 @@ def _record(plan: Plan, world: World, epochs: Sequence[Epoch], sessions: Sequenc
         "steps": plan.steps,
         "last_epoch": asdict(epochs[-1]),
         "best_epoch": asdict(best),
-        "sessions": list(sessions),
+        "runs": list(runs),
     }
 
 

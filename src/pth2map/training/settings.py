@@ -1,5 +1,6 @@
 """What a training may be asked, as far as it decides the weights. No arithmetic here."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -30,15 +31,15 @@ class Checkpoints(Section):
 class TrainingSettings(Section):
     """Everything that decides the weights, beside the data, the weights it starts from, and the number of devices."""
 
-    size: PositiveInt = Field(
+    size: Annotated[int, Field(ge=64, le=8192)] = Field(
         description="side of the square that images are augmented to, in pixels; of the published networks 840 for "
         "resnet50, 640 for mobilenet0.25"
     )
-    epochs: PositiveInt = Field(default=90, description="passes over the training set")
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=90, description="passes over the training set")
     max_steps: PositiveInt | None = Field(
         default=None, description="end after so many steps, whatever `epochs` says; the schedule is not shortened"
     )
-    batch_size: PositiveInt = Field(
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=32,
         description="images of a step over all devices, shared out evenly; what is left of an epoch is dropped",
     )
@@ -70,18 +71,38 @@ class TrainingSettings(Section):
         default=64.0,
         description="static factor of the loss under `amp`; a step with a gradient that is not finite is left out",
     )
-    seed: Annotated[int, Field(ge=0)] = Field(
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         default=0, description="of the first weights, the order of images and their augmentation"
     )
     weights: Literal["last", "best"] = Field(default="last", description="which checkpoint is exported and evaluated")
     checkpoints: Checkpoints = Field(default_factory=Checkpoints)
 
+    def deciding(self) -> dict[str, object]:
+        """What the steps follow from, as JSON values: all but which checkpoints stay and which of them is used."""
+        deciding = set(TrainingSettings.model_fields) - {"checkpoints", "weights", "opt_level"}
+        return self.model_dump(mode="json", include=deciding)
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What does not go together: the key, and why."""
+        problems = []
+        if any(later <= earlier for earlier, later in pairwise(self.decay_epochs)):
+            problems.append(("decay_epochs", f"found {self.decay_epochs}; expected rising numbers, each once"))
+        if self.weights == "best" and not self.checkpoints.best:
+            why = "found false; weights: best needs it; expected true, or weights: last"
+            problems.append(("checkpoints.best", why))
+        return problems
+
 
 def parse_settings(text: str) -> TrainingSettings:
     """From JSON. Raises ``InputError`` for anything else."""
     try:
-        return TrainingSettings.model_validate_json(text)
+        settings = TrainingSettings.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(f"--settings is not the JSON of a training's settings: {where}: {first['msg']}") from None
+        where = "".join(f" {key}:" for key in first["loc"])
+        raise InputError(
+            f'--settings:{where} {first["msg"]}; expected JSON with keys of docs/training.md, such as {{"size": 840}}'
+        ) from None
+    for key, why in settings.problems():
+        raise InputError(f"--settings: {key}: {why}")
+    return settings

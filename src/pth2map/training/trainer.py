@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from pth2map.files.errors import InputError
+from pth2map.files.errors import InputError, nearest
 from pth2map.files.hashing import hash_file, hash_json
 from pth2map.files.progress import Meter
-from pth2map.networks.catalogue import build
+from pth2map.networks.catalogue import TRAINABLE, build
 from pth2map.networks.checkpoints import load_weights
 from pth2map.training.batches import Steps, training_batches, validation_batches
 from pth2map.training.checkpoints import (
@@ -79,7 +79,7 @@ class Plan:
         """Hash of all that decides the weights, but for the code."""
         started = [path and hash_file(path) for path in (self.backbone, self.start_from)]
         sets = [images and images.content_hash() for images in (self.images, self.validation)]
-        facts = [self.network, self.settings.model_dump(mode="json"), sets, started, world.size, world.device.type]
+        facts = [self.network, self.settings.deciding(), sets, started, world.size, world.device.type]
         return hash_json(facts)
 
 
@@ -153,15 +153,15 @@ class Trainer:
                 self.progress.seconds += now - started
                 started = now
                 ended = self.progress.step in (plan.steps, self._next_epoch())
-                if ended or self.progress.step % _STEPS_BETWEEN_LOOKS == 0:
+                saves = ended or self.progress.step % plan.state_every == 0
+                if saves or self.progress.step % _STEPS_BETWEEN_LOOKS == 0:
                     self._look_at(totals, rate)
-                if ended or self.progress.step % plan.state_every == 0:
-                    totals = world.mean(totals)
-                    self.progress.totals = totals.tolist()
+                if saves:
+                    self.progress.totals = world.mean(totals).tolist()
                 if ended:
                     self._end_epoch(rate, times)
                     totals, times, started = torch.zeros_like(totals), StepTimes(), time.monotonic()
-                if ended or self.progress.step % plan.state_every == 0:
+                if saves:
                     self._save()
                     started = time.monotonic()
                 if meter:
@@ -188,9 +188,10 @@ class Trainer:
 
     def _look_at(self, totals: Tensor, rate: float) -> None:
         """Raise ``InputError`` before weights that are not finite reach the state."""
-        if not torch.isfinite(totals).all():
+        finite = torch.isfinite(totals).all() and all(p.isfinite().all() for p in self.network.parameters())
+        if not finite:
             raise InputError(
-                f"the loss is no longer finite at step {self.progress.step} (learning rate {rate:.3g}); lower "
+                f"loss or weights are no longer finite at step {self.progress.step} (learning rate {rate:.3g}); lower "
                 "learning_rate, or give the warm-up more epochs"
             )
 
@@ -225,7 +226,7 @@ class Trainer:
         """Write the checkpoints that are due after an epoch."""
         plan, settings = self.plan, self.plan.settings.checkpoints
         last = self.progress.step >= plan.steps
-        if settings.best and all(epoch.judged_by < earlier.judged_by for earlier in self.progress.epochs):
+        if all(epoch.judged_by < earlier.judged_by for earlier in self.progress.epochs):
             save_checkpoint(plan.state / BEST, self.network, epoch.epoch, epoch.judged_by)
         if last or due(settings, epoch.epoch):
             save_checkpoint(checkpoint_path(plan.state, epoch.epoch), self.network, epoch.epoch, epoch.judged_by)
@@ -311,7 +312,10 @@ class Trainer:
             )
 
     def _resume(self) -> None:
-        state = load_state(self.plan.state)
+        """Go on from the state of the first process, which alone keeps one."""
+        if self.identity != self.world.from_first(self.identity):
+            raise InputError("the processes of this training do not train the same: settings, images or weights differ")
+        state = self.world.from_first(load_state(self.plan.state) if self.world.first else None)
         if state is None:
             return
         if state["identity"] != self.identity:
@@ -327,6 +331,8 @@ class Trainer:
 
 def first_weights(plan: Plan) -> RetinaFace:
     """The network before its first step: random by the seed, its backbone or all of it from a checkpoint."""
+    if plan.network not in TRAINABLE:
+        raise InputError(f"network {plan.network} cannot be trained here; {nearest(plan.network, TRAINABLE)}")
     torch.manual_seed(plan.settings.seed)
     network: RetinaFace = build(plan.network)  # type: ignore[assignment]
     network.logits = True

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from torch import nn
+
+T = TypeVar("T")
 
 _PATIENCE = timedelta(hours=2)  # for the slowest of them, such as the one that reads from a disk that hangs
 
@@ -49,14 +51,22 @@ class World:
         return str(getattr(torch, self.device.type).get_device_name(self.device))
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean of a tensor over all processes."""
-        return self.sum(values) / self.size
+        """The mean of a tensor over all processes, which also takes its place."""
+        return self.sum(values).div_(self.size)
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum of a tensor over all processes."""
+        """The sum of a tensor over all processes, which also takes its place."""
         if self.size > 1:
             distributed.all_reduce(values)
         return values
+
+    def from_first(self, value: T) -> T:
+        """What the first process has of a value, in all of them."""
+        if self.size == 1:
+            return value
+        box = [value]
+        distributed.broadcast_object_list(box, src=0, device=self.device)
+        return box[0]
 
     def share_buffers(self, network: nn.Module) -> None:
         """Give all processes the buffers of the first: those of its batch norms are saved and evaluated."""

@@ -33,7 +33,7 @@ rule compile_ascend:
     """Compile a graph for the chip with CANN's atc."""
     input:
         script=script("accept_atc"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         graph=compiled_graph_of,
         parity=parity_of,
         aipp=aipp_of,
@@ -53,7 +53,7 @@ rule compile_ascend:
         shape=input_shape_of,
         soc_version=soc_version_of,
         options=atc_options,
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         printed="logs/{model}/{engine}/{variant}/atc.txt",
         state=state("compile"),
     message:
@@ -70,7 +70,7 @@ rule infer_ascend:
     """Run the tensor files of a shard on the card with ais_bench."""
     input:
         script=script("accept_ais_bench"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         om="results/{model}/{engine}/{variant}/model.om",
         index=index_of,
         inputs="scratch/{model}/{engine}/{variant}/{state}/{shard}/inputs",
@@ -98,7 +98,7 @@ rule infer_ascend:
         recipe=recipe_json,
         size=size_of,
         batch=batch_of,
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         printed="logs/{model}/{engine}/{variant}/{state}/ais_bench-{shard}.txt",
         state=state("infer"),
     message:
@@ -118,7 +118,7 @@ rule bench_ascend:
     """Latency and throughput of the card alone: ais_bench without input files."""
     input:
         script=script("bench_ais_bench"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         om="results/{model}/{engine}/{variant}/model.om",
         parity=parity_of,
     output:
@@ -140,7 +140,7 @@ rule bench_ascend:
         device=device_of,
         batch=batch_of,
         loops=loops_of,
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         printed="logs/{model}/{engine}/{variant}/ais_bench.txt",
         state=state("bench"),
     message:

@@ -8,7 +8,7 @@ rule trace_for_torch_aie:
     """Trace the network in the vendor's interpreter, whose torch may be too old for a trace of ours."""
     input:
         script=str(VENDOR / "trace_network.py"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         weights=evidence_of_weights,
     output:
         graph="results/{model}/{engine}/{variant}/model.ts",
@@ -66,7 +66,7 @@ rule infer_torch_aie:
     input:
         script=script("accept_torch_aie"),
         infer=str(VENDOR / "torch_aie_infer.py"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         graph=graph_of,
         parity=parity_of,
         index=index_of,
@@ -98,7 +98,7 @@ rule infer_torch_aie:
         set_device=set_device_of,
         recipe=recipe_json,
         size=size_of,
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         printed="logs/{model}/{engine}/{variant}/{state}/torch_aie-{shard}.txt",
         state=state("infer"),
     message:
@@ -119,7 +119,7 @@ rule bench_torch_aie:
         script=script("bench_torch_aie"),
         prepare=script("prepare"),
         infer=str(VENDOR / "torch_aie_infer.py"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         graph=graph_of,
         parity=parity_of,
         index=index_of,
@@ -150,7 +150,7 @@ rule bench_torch_aie:
         set_device=set_device_of,
         recipe=preprocess_json,
         size=size_of,
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         printed="logs/{model}/{engine}/{variant}/torch_aie.txt",
         state=state("bench"),
     message:

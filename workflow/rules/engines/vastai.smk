@@ -35,7 +35,7 @@ rule compile_vastai:
     input:
         script=script("accept_vamc"),
         write=script("write_vamc_yaml"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         graph=graph_of,
         parity=parity_of,
         calibration=calibration_of,
@@ -58,7 +58,7 @@ rule compile_vastai:
         options=compile_json,
         calibration=calibration_options,
         place="scratch/{model}/{engine}/{variant}/vamc",
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         printed="logs/{model}/{engine}/{variant}/vamc.txt",
         state=state("compile"),
     message:
@@ -77,7 +77,7 @@ rule infer_vamp:
     """Run the list of a shard's files on the card with vamp."""
     input:
         script=script("accept_vamp"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         compiled="results/{model}/{engine}/{variant}/compiled",
         vdsp="results/{model}/{engine}/{variant}/vdsp.json",
         index=index_of,
@@ -104,7 +104,7 @@ rule infer_vamp:
         recipe=recipe_json,
         size=size_of,
         batch=batch_of,
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         printed="logs/{model}/{engine}/{variant}/{state}/vamp-{shard}.txt",
         state=state("infer"),
     message:
@@ -125,7 +125,7 @@ rule infer_vaststreamx:
     input:
         script=script("accept_vaststreamx"),
         infer=str(VENDOR / "vaststreamx_infer.py"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         compiled="results/{model}/{engine}/{variant}/compiled",
         vdsp="results/{model}/{engine}/{variant}/vdsp.json",
         index=index_of,
@@ -153,7 +153,7 @@ rule infer_vaststreamx:
         recipe=recipe_json,
         size=size_of,
         batch=batch_of,
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         printed="logs/{model}/{engine}/{variant}/{state}/vaststreamx-{shard}.txt",
         state=state("infer"),
     message:
@@ -173,7 +173,7 @@ rule bench_vastai:
     """Throughput of the card with several instances, and the latency of one picture at a time."""
     input:
         script=script("bench_vamp"),
-        ready=ancient(ready_of),
+        ready=ready_of,
         compiled="results/{model}/{engine}/{variant}/compiled",
         vdsp="results/{model}/{engine}/{variant}/vdsp.json",
         parity=parity_of,
@@ -196,7 +196,7 @@ rule bench_vastai:
         batch=batch_of,
         instances=instances_of,
         iterations=iterations_of,
-        settings=engine_json,
+        settings=not_remembered(engine_json),
         many="logs/{model}/{engine}/{variant}/vamp-throughput.txt",
         one="logs/{model}/{engine}/{variant}/vamp-latency.txt",
         state=state("bench"),

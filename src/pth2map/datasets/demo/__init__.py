@@ -1,0 +1,1 @@
+"""Rendered pictures of drawn faces in WIDER FACE's layout, for trying everything without any data."""
