@@ -22,10 +22,11 @@ import widerface_evaluator
 from harness import BENCHMARKS, Result, Workspace, mirror
 from matplotlib.figure import Figure as Picture
 
+import training
 from pth2map.files.provenance import describe_run
 
 # In this order: what needs much memory counts for whatever is measured after it.
-NAMES = ("stream", "upstream", "overhead", "evaluator", "coco", "masks", "int8")
+NAMES = ("stream", "upstream", "overhead", "evaluator", "coco", "masks", "int8", "training")
 
 
 def main() -> None:
@@ -66,6 +67,7 @@ def benchmarks(folder: Path, rounds: int) -> dict[str, Callable[[], Result]]:
         lambda: coco_evaluator.measure(rounds),
         lambda: kept_masks.measure(folder, rounds),
         lambda: int8.measure(folder, rounds),
+        lambda: training.measure(new().folder, rounds),
     )
     return dict(zip(NAMES, functions, strict=True))
 

@@ -131,8 +131,8 @@ def test_lost_weights_come_out_of_the_state_without_a_step(folder, tmp_path):
     (tmp_path / "copy" / TRAINED).unlink()
     assert call(tmp_path / "copy", TRAINED).status == 0
     assert (tmp_path / "copy" / TRAINED).read_bytes() == before
-    sessions = json.loads((tmp_path / "copy/results/mine/train/training.json").read_text())["sessions"]
-    assert [session["first_step"] for session in sessions] == [0, 4]
+    runs = json.loads((tmp_path / "copy/results/mine/train/training.json").read_text())["runs"]
+    assert [run["first_step"] for run in runs] == [0, 4]
     shutil.rmtree(tmp_path / "copy/scratch/mine/train")
     (tmp_path / "copy" / TRAINED).unlink()
     assert call(tmp_path / "copy", TRAINED).status == 0
@@ -148,7 +148,7 @@ def test_two_processes_share_a_step_on_one_machine_or_on_two(folder, tmp_path):
     run = call(tmp_path / "one", TRAINED, change=two)
     assert run.status == 0, run.output
     record = json.loads((tmp_path / "one/results/mine/train/training.json").read_text())
-    assert record["sessions"][0]["processes"] == 2
+    assert record["runs"][0]["processes"] == 2
 
     for name in ("first", "second"):
         (tmp_path / name).mkdir()

@@ -39,7 +39,7 @@ class States:
     @cache  # noqa: B019  (one object a run)
     def index(self, dataset: str) -> str:
         block = self.points.dataset(dataset)
-        files = [self._images(dataset), *map(self._content, self.points.ground_truth_files(dataset))]
+        files = [self._images(dataset), *map(self._bytes, self.points.ground_truth_files(dataset))]
         listed = block.subset.list if block.subset else None
         names = hash_file(Path(listed)) if listed else None
         subset = block.subset.model_dump(mode="json", exclude={"list"}) if block.subset else None
@@ -360,6 +360,13 @@ class States:
         """Of a file; of a rendered one the stage that makes it, whether it has been made or not."""
         demo = self.points.demo_around(path)
         return self.render(demo.name) if demo else self.points.content(path)
+
+    def _bytes(self, path: str) -> Any:
+        """The same by the bytes that lie there, be they the declared ones or not, so that wrong ones are told of."""
+        place, declared = Path(path), self.points.declared_file(path)
+        if declared and place.is_file():
+            return {algorithm: hash_file(place, algorithm) for algorithm in declared.hashes or ("sha256",)}
+        return self._content(path)
 
     def _folder(self, path: str, pattern: str = EVERYTHING) -> str:
         """Of a declared folder the declaration, before it is fetched and as long as nothing in it changes.
