@@ -170,8 +170,8 @@ def over(folder: Path) -> str:
     weights = (folder / "results/weights.pth").read_bytes()
     assert works("train", *arguments(folder)) == ""
     assert (folder / "results/weights.pth").read_bytes() == weights
-    sessions = json.loads((folder / "results/training.json").read_text())["sessions"]
-    assert [session["first_step"] for session in sessions] == [0, 3]
+    runs = json.loads((folder / "results/training.json").read_text())["runs"]
+    assert [run["first_step"] for run in runs] == [0, 3]
     return "works"
 
 
