@@ -42,13 +42,13 @@ define MAKE_RESULTS
 endef
 
 demo: setup  ## the whole road in some minutes, no data needed: drawn faces, a training, AP, results/demo/report.html
-	@echo "rendered faces -> training -> ONNX -> AP; stop it whenever you like, it goes on where it was"
+	@echo "rendered faces -> training -> ONNX -> AP; stop it whenever you like and call it again, training goes on where it was"
 	$(call MAKE_RESULTS,results/demo/map.txt results/demo/report.html)
 	@echo
 	@sed '/^Protocol/,$$d' results/demo/map.txt
 	@echo "The report:  $(CURDIR)/results/demo/report.html"
 	@echo "The same on a vendor's tool-chain, rehearsed without its hardware:"
-	@echo "    .venv/bin/snakemake --cores $(CORES) --configfile config/rehearsal.yaml -- results/demo/ascend_rehearsal/640-fp16-b1/map.txt"
+	@echo "    .venv/bin/snakemake --cores $(CORES) --configfile config/rehearsal.yaml $(CONFIG) -- results/demo/ascend_rehearsal/640-fp16-b1/map.txt"
 	@echo "Published weights on WIDER FACE val (fetches 375 MB):"
 	@echo "    make map"
 

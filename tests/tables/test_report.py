@@ -141,14 +141,14 @@ def test_what_a_reader_must_know_comes_before_any_figure(changes, stamps):
 def test_of_a_rendered_set_there_is_the_sheet():
     words = "rendered demo of 9 pictures"
     shown = page(sheet=PNG, result=result(rendered=words))
-    assert f"A {words}: drawn by this project, no photographs" in shown.text
+    assert f"This is a {words}. They are drawn by this project, no photographs" in shown.text
     assert shown.pictures[0].shape == (20, 30, 3)
     assert "drawn by this project" not in page().text
 
 
 def test_of_a_training_there_are_the_curves():
     shown = page(training=TRAINED)
-    assert "Training: 74 steps in 2 epochs, 1 min 12 s of steps" in shown.text
+    assert "Training: 74 steps in 2 epochs, which took 1 min 12 s" in shown.text
     assert len(shown.pictures) == len(page().pictures) + 1
     assert "37 steps in 1 epoch," in page(training=TrainingReport([EPOCH], PNG)).text
 

@@ -149,6 +149,12 @@ def test_two_processes_share_a_step_on_one_machine_or_on_two(folder, tmp_path):
     assert run.status == 0, run.output
     record = json.loads((tmp_path / "one/results/mine/train/training.json").read_text())
     assert record["runs"][0]["processes"] == 2
+    together = (tmp_path / "one" / TRAINED).read_bytes()
+    run = call(tmp_path / "one", TRAINED, change=changed(devices=[0, 1], learning_rate=1e20, warmup_epochs=0))
+    assert run.status != 0
+    *before, last = (tmp_path / "one/logs/mine/train/train.log").read_text().splitlines()
+    assert last.startswith("error: loss or weights are no longer finite "), last
+    assert any("ChildFailedError" in line for line in before), "torchrun's own words are still there"
 
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -168,7 +174,7 @@ def test_two_processes_share_a_step_on_one_machine_or_on_two(folder, tmp_path):
         assert other.wait(60) == 0
     finally:
         other.kill()
-    assert (tmp_path / "first" / TRAINED).read_bytes() == (tmp_path / "one" / TRAINED).read_bytes()
+    assert (tmp_path / "first" / TRAINED).read_bytes() == together
     assert not (tmp_path / "second/results").exists()
 
 

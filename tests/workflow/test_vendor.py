@@ -1,4 +1,4 @@
-"""Engines of vendors and of one's own, on five images of noise: what they need is looked for, what fails says so."""
+"""Engines of vendors and of one's own, on two images of noise: what they need is looked for, what fails says so."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from .conftest import ROOT, Run, run_snakemake
 
 OVERLAY = """
 datasets:
-  widerface: {{root: "{root}", shards: 6}}
+  widerface: {{root: "{root}", subset: {{first: 2}}, shards: 3}}
 engines:
   by_files: {{kind: onnxruntime, route: files}}
   atc:
@@ -38,7 +38,7 @@ POINT = "320-fp32-b1"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Six shards of five images: one has none."""
+    """Three shards of two images: one has none."""
     folder = tmp_path_factory.mktemp("vendor")
     root = synthetic_wider.make(folder / "wider")
     weights = folder / "formula.pth"
@@ -73,7 +73,7 @@ def test_every_engine_finds_the_same(folder):
 def test_all_shards_ran_in_the_same_surroundings(folder):
     for engine in ENGINES:
         (infer,) = json.loads((folder / f"results/retinaface/{engine}/{POINT}/provenance.json").read_text())["infer"]
-        assert infer["jobs"] == 6
+        assert infer["jobs"] == 3
 
 
 def test_an_engine_of_ones_own_is_named_in_the_protocol(folder):
@@ -88,7 +88,7 @@ def test_a_key_of_an_engine_that_decides_nothing_hides_no_other_change(folder):
     """A job with a reason of its own would hide those of what waits for it by an ancient input."""
     change = "{engines: {atc: {loops: 4}}, models: {retinaface: {recipe: {decode: {nms_threshold: 0.3}}}}}"
     run = call(folder, f"results/retinaface/atc/{POINT}/map.txt", change=change, options=("-n",))
-    assert run.jobs == {"prepare_shard": 6, "infer_ascend": 6, "decode_shard": 6, "score_widerface_point": 1}
+    assert run.jobs == {"prepare_shard": 3, "infer_ascend": 3, "decode_shard": 3, "score_widerface_point": 1}
 
 
 def test_what_was_found_of_an_engine_counts_by_its_content(folder):
@@ -96,7 +96,7 @@ def test_what_was_found_of_an_engine_counts_by_its_content(folder):
     (folder / "scratch/engines/atc/ready.json").touch()
     assert call(folder, target, options=("-n",)).jobs == {}
     probed_again = call(folder, target, options=("-n", "--forcerun", "probe_engine")).jobs
-    assert {"compile_ascend": 1, "infer_ascend": 6, "score_widerface_point": 1}.items() <= probed_again.items()
+    assert {"compile_ascend": 1, "infer_ascend": 3, "score_widerface_point": 1}.items() <= probed_again.items()
 
 
 def shown_command(run: Run, rule: str) -> str:
@@ -187,7 +187,7 @@ def test_a_tensor_file_that_was_cut_short_is_found(folder):
     target = f"results/retinaface/atc/{POINT}/map.txt"
     change = "{models: {retinaface: {recipe: {preprocess: {pad_value: 7}}}}}"
     planned = call(folder, target, change=change, options=("-n",)).output
-    inputs = re.search(rf"scratch/retinaface/atc/{POINT}/\w+/1-of-6/inputs", planned)[0]
+    inputs = re.search(rf"scratch/retinaface/atc/{POINT}/\w+/1-of-3/inputs", planned)[0]
     prepared = call(folder, inputs, change=change)
     assert prepared.status == 0, prepared.output
     (tensors,) = (folder / inputs / "prep").iterdir()
@@ -196,7 +196,7 @@ def test_a_tensor_file_that_was_cut_short_is_found(folder):
     assert run.status != 0
     assert "not match" in run.output
     assert "the input files are of another size or type than the model's" in run.output
-    assert re.search(r"all it printed: logs/retinaface/atc/\S+/ais_bench-\d-of-6\.txt", run.output)
+    assert re.search(r"all it printed: logs/retinaface/atc/\S+/ais_bench-\d-of-3\.txt", run.output)
     assert not list((folder / "scratch/retinaface/atc").rglob("ais_bench.*"))
 
 

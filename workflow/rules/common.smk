@@ -695,6 +695,14 @@ def launcher(wildcards):
     return f"{python} -m torch.distributed.run {nodes} --nproc-per-node {len(training.devices)}"
 
 
+def sentence_last(wildcards):
+    """The end of a shell command that failed: what was wrong, again below what torchrun says of its processes."""
+    if POINTS.training(wildcards.model).processes == 1:
+        return ""
+    log = shlex.quote(f"logs/{wildcards.model}/train/train.log")
+    return f" || {{ grep '^error: ' {log} | sort -u; exit 1; }} >&2"
+
+
 def device_options(wildcards):
     """The device, the numbers of its cards, and how their processes talk."""
     training = POINTS.training(wildcards.model)

@@ -120,6 +120,7 @@ rule train:
         reading=not_remembered(reading_options),
         threads=threads_of_each,
         place=training_state_folder,
+        otherwise=not_remembered(sentence_last),
         state=state_of_model("train"),
     message:
         "{wildcards.model}: train"
@@ -127,7 +128,7 @@ rule train:
         "({params.environment}{params.launcher} {input.script:q} --network {params.network} --settings {params.settings:q}"
         " --train {input.train:q} {params.validation} {params.starts} {params.device} {params.reading}"
         " --threads {params.threads} --state {params.place} --weights {output.weights:q} --epochs {output.epochs:q}"
-        " --record {output.record:q} --checkpoints {output.checkpoints:q}) 2> {log:q}"
+        " --record {output.record:q} --checkpoints {output.checkpoints:q}{params.otherwise}) 2> {log:q}"
 
 
 rule plot_training:

@@ -23,11 +23,12 @@ def main() -> None:
     found = widerface_labels(args.root, args.list, args.excepted)
     if found.invalid is None:
         print("warning: this ground truth does not say which faces are invalid; all are taken", file=sys.stderr)
-    write_labels(args.labels, found.boxes)
-    faces, bare = sum(map(len, found.boxes.values())), sum(not len(boxes) for boxes in found.boxes.values())
+    kept = {name: boxes for name, boxes in found.boxes.items() if len(boxes)}
+    write_labels(args.labels, kept)
     print(
-        f"{len(found.boxes)} images ({bare} without a face), {faces} faces; left out: {found.invalid or 0} faces that "
-        f"are marked invalid, {found.empty} more of no width or height",
+        f"{len(kept)} images, {sum(map(len, kept.values()))} faces; left out: {found.invalid or 0} faces that are "
+        f"marked invalid, {found.empty} more of no width or height, {len(found.boxes) - len(kept)} images without a "
+        "face",
         file=sys.stderr,
     )
 

@@ -697,9 +697,12 @@ class Scoring(Section):
 
 
 class Drawing(Section):
-    """How `results/<model>/<engine>/<variant>/drawn` looks: the pictures with what was found."""
+    """What is shown of what was found: in the pictures of `results/<model>/<engine>/<variant>/drawn`, and in reports."""
 
-    score_above: Annotated[float, Field(ge=0, le=1)] = Field(default=0.5, description="boxes with a score above this")
+    score_above: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.5,
+        description="boxes with a score above this; precision and recall of a report are of these, AP of all",
+    )
 
 
 class Headline(Section):

@@ -91,13 +91,13 @@ class DatasetIndex:
 
 
 def choose_subset(
-    names: Sequence[str], first: int | None = None, listed: Path | None = None
+    names: Sequence[str], first: int | None = None, listed: Path | None = None, key: str = "subset.list"
 ) -> tuple[list[str], str | None]:
     """The names asked for, in the order of ``names``, and the subset in words.
 
     ``first`` takes the first so many; ``listed`` is a text file with one name (``event/stem``, an ending ``.jpg``
-    allowed) a line, ``#`` starting a comment. Raises ``InputError`` for an empty subset, a name listed twice, or one
-    that the ground truth does not have.
+    allowed) a line, ``#`` starting a comment; errors call it ``key``. Raises ``InputError`` for an empty subset, a name
+    listed twice, or one that the ground truth does not have.
     """
     if first is not None:
         if first > len(names):
@@ -108,20 +108,20 @@ def choose_subset(
     try:
         lines = listed.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise InputError(f"subset.list: {listed} cannot be read ({error.strerror})") from None
+        raise InputError(f"{key}: {listed} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise InputError(f"subset.list: {listed} is not UTF-8 text, expected names event/stem, one a line") from None
+        raise InputError(f"{key}: {listed} is not UTF-8 text, expected names event/stem, one a line") from None
     wanted = [line.split("#")[0].strip().removesuffix(".jpg") for line in lines]
     wanted = [name for name in wanted if name]
     if not wanted:
-        raise InputError(f"subset.list: {listed} names no image")
+        raise InputError(f"{key}: {listed} names no image")
     repeated = [name for name, count in Counter(wanted).items() if count > 1]
     if repeated:
-        raise InputError(f"subset.list: {listed} names {some(repeated)} more than once")
+        raise InputError(f"{key}: {listed} names {some(repeated)} more than once")
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         raise InputError(
-            f"subset.list: {listed} names {some(unknown)}, not in the ground truth of {len(names)} images; "
+            f"{key}: {listed} names {some(unknown)}, not in the ground truth of {len(names)} images; "
             "a name is event/stem"
         )
     chosen = set(wanted)

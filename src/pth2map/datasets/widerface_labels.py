@@ -36,9 +36,9 @@ def widerface_labels(root: Path, listed: Path | None = None, excepted: Path | No
     wrong list, and if no image is left.
     """
     truth = read_ground_truth(root / GROUND_TRUTH)
-    chosen = set(choose_subset(truth.names, listed=listed)[0])
+    chosen = set(choose_subset(truth.names, listed=listed, key="--list")[0])
     if excepted:
-        chosen -= set(choose_subset(truth.names, listed=excepted)[0])
+        chosen -= set(choose_subset(truth.names, listed=excepted, key="--except")[0])
     if not chosen:
         raise InputError(f"{excepted} names all images of the ground truth in {root / GROUND_TRUTH}; leave some")
     asked = np.repeat([name in chosen for name in truth.names], truth.counts)

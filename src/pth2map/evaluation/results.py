@@ -16,7 +16,7 @@ _STAMPS = {
     "trained_on_evaluation": ("TRAINED ON IMAGES OF THE EVALUATION", "these figures are not of unseen ones"),
     "rendered": ("RENDERED PICTURES, no photographs", "these figures compare with no published ones"),
 }
-"""By the key of ``map.json``: what every picture of a result says too, and what follows from it."""
+"""By the key of ``map.json``: what table, page and curves of a result say too, and what follows from it."""
 _BETWEEN_CLAUSES = re.compile(r"; (?=[a-z ]+: )")
 _PACKAGES = {"onnxruntime": "onnxruntime", "torchscript": "torch"}
 

@@ -1,4 +1,4 @@
-"""Pictures with the faces that were found, those that were missed, and what was found where no face is."""
+"""Pictures with the faces that were found, those that were missed, and false detections."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -20,8 +20,8 @@ from pth2map.plots.outcomes import LINES, choose_outcomes, draw_outcome, jpeg
 from pth2map.training.epochs import Epoch
 
 KINDS = {
-    "missed": ("Most faces missed", "where it finds least"),
-    "false": ("Most false detections", "where it sees faces that are none"),
+    "missed": ("Most faces missed", "by their number, so of crowds"),
+    "false": ("Most false detections", "of the others, by their number"),
     "spread": ("A spread over the rest", "in even steps, as they come"),
 }
 """Why pictures are shown, as :func:`pth2map.plots.outcomes.choose_outcomes` names it: a heading and its words."""
@@ -207,7 +207,7 @@ def _training_words(epochs: Sequence[Epoch]) -> str:
     seconds = round(sum(epoch.seconds for epoch in epochs))
     steps = sum(epoch.steps for epoch in epochs)
     length = "1 epoch" if len(epochs) == 1 else f"{len(epochs)} epochs"
-    return f"Training: {steps:,} steps in {length}, {seconds // 60} min {seconds % 60} s of steps"
+    return f"Training: {steps:,} steps in {length}, which took {seconds // 60} min {seconds % 60} s"
 
 
 def _share(part: int, whole: int) -> str:
@@ -293,8 +293,8 @@ $sections
 
 _SET = Template("""<section id="set">
 <h2>The pictures</h2>
-<p>A $words: drawn by this project, no photographs. A network that finds these faces need not find those of people.
-A frame says which subset is the first to count a face.</p>
+<p>This is a $words. They are drawn by this project, no photographs: a network that finds these faces need not find those of people.
+The frame of a face says which is the easiest subset that counts it.</p>
 <figure class="sheet"><img src="$sheet" alt="A sheet of rendered pictures"></figure>
 </section>""")
 
@@ -303,7 +303,8 @@ _PICTURES = Template("""<section id="pictures">
 <ul class="legend">$legend</ul>
 <p>Over all $images images, of what has a score above $score, by the evaluator’s own rule at IoU $iou: precision
 $precision&nbsp;%, recall $recall&nbsp;%. Faces are those that the hard subset counts; detections on others are not
-shown, and nothing of images without any face.</p>
+shown, and nothing of images without any face. False is what fits no face at this IoU, and what fits one that a
+detection with a higher score has: a box beside its face makes both a face missed and a detection false.</p>
 $groups
 </section>""")
 
