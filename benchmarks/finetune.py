@@ -78,7 +78,7 @@ def config(folder: Path, root: Path, settings: dict[str, object]) -> dict[str, o
         part: {"labels": str(folder / f"{file}.txt"), "images": images}
         for part, file in (("train", "train"), ("validation", "val"))
     }
-    faults = {"outside": "keep", "no_faces": "drop"}
+    faults = {"outside": "keep"}
     training = {**settings, "start_from": {"path": str(mirror() / WEIGHTS)}, "workers": 1, "threads": 1}
     return {
         "datasets": {

@@ -7,6 +7,7 @@ from pathlib import Path
 import _library  # noqa: F401  isort: skip
 from pth2map.datasets.demo.render import Demo, render
 from pth2map.datasets.demo.sheet import contact_sheet
+from pth2map.files.atomic import expect_writable
 from pth2map.files.command import run
 from pth2map.plots.boxes import write_picture
 
@@ -25,6 +26,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     demo = Demo(args.train, args.val, args.seed, args.width, args.height)
+    if args.sheet:
+        expect_writable(args.sheet)
     for part, found in render(demo, args.root, args.processes)["parts"].items():
         counted = ", ".join(f"{subset} {count}" for subset, count in found["counted"].items())
         print(f"{part}: {found['pictures']} pictures, {found['faces']} faces ({counted})", file=sys.stderr)

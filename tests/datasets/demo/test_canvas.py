@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pth2map.datasets.demo.canvas import Composite, Layer, hull, ring, smooth
@@ -48,24 +48,33 @@ def test_a_polygon_lies_where_it_is_told(scale):
     assert (alpha * rows).sum() / alpha.sum() == pytest.approx(25, abs=0.55 / scale)  # OpenCV fills one row more below
 
 
-@given(st.floats(-30, 60), st.floats(-30, 45), st.floats(6, 40))
-def test_covered_is_the_part_that_is_beyond_the_picture(left, top, side):
-    inside = max(0.0, min(left + side, 64) - max(left, 0)) * max(0.0, min(top + side, 48) - max(top, 0))
-    expected = 1 - inside / side**2
-    assert Composite(64, 48).covered(square(left, top, side), None) == pytest.approx(expected, abs=0.09)
+GRID = np.stack(np.meshgrid(np.arange(0.5, 100), np.arange(0.5, 100)), axis=-1).reshape(-1, 2) / 50 - 1
+DISC = GRID[np.hypot(*GRID.T) < 1]
+"""Points that are spread evenly over the unit circle."""
+PLACES = st.tuples(st.floats(-40, 160), st.floats(-40, 120))
+LENGTHS = st.tuples(st.floats(10, 150), st.floats(10, 150))
 
 
-@given(st.floats(0, 20))
-def test_covered_is_the_part_behind_others_or_behind_what_is_worn(shift):
-    """A square of 20 pixels, of which one that is moved to the right covers a part."""
-    composite, front = Composite(64, 48), square(10 + shift, 5, 30)
-    expected = 1 - shift / 20
-    composite.put(painted(front, (9, 9, 9)))
-    assert composite.covered(square(10, 10, 20), None) == pytest.approx(expected, abs=0.05)
-    worn = Layer(np.zeros((48 * 2, 64 * 2), np.uint8), 0, 0, 2)
-    worn.polygon(front, 255)
-    assert Composite(64, 48).covered(square(10, 10, 20), worn) == pytest.approx(expected, abs=0.05)
-    assert composite.covered(square(10, 10, 20), worn) == pytest.approx(expected, abs=0.05), "counted once"
+@settings(max_examples=40)
+@given(st.tuples(st.floats(-20, 180), st.floats(-20, 140)), st.tuples(*[st.floats(15, 80)] * 2), *[PLACES, LENGTHS] * 2)
+def test_covered_is_what_points_all_over_an_outline_say(centre, radii, corner, sides, corner_worn, sides_worn):
+    """An ellipse of 30 to 160 pixels across the edge of the picture; rectangles are before it, and worn."""
+    outline, points = ring(60) * radii + centre, DISC * radii + centre
+
+    def within(corner: tuple[float, float], sides: tuple[float, float]) -> np.ndarray:
+        return ((points >= corner) & (points < np.add(corner, sides))).all(axis=1)
+
+    beyond, behind, under = ~within((0, 0), (160, 120)), within(corner, sides), within(corner_worn, sides_worn)
+    layer = Layer.around((0, 0, 160, 120), 8, (160, 120))
+    layer.polygon(SQUARE * sides + corner, (9, 9, 9))
+    worn = Layer(np.zeros((120 * 4, 160 * 4), np.uint8), 0, 0, 4)
+    worn.polygon(SQUARE * sides_worn + corner_worn, 255)
+    composite = Composite(160, 120)
+    assert composite.covered(outline, None) == pytest.approx(beyond.mean(), abs=0.02)
+    assert composite.covered(outline, worn) == pytest.approx((beyond | under).mean(), abs=0.02)
+    composite.put(layer)
+    assert composite.covered(outline, None) == pytest.approx((beyond | behind).mean(), abs=0.02)
+    assert composite.covered(outline, worn) == pytest.approx((beyond | behind | under).mean(), abs=0.02)
 
 
 def test_points_that_are_covered():
@@ -73,6 +82,13 @@ def test_points_that_are_covered():
     composite.put(painted(square(10, 10, 20), (9, 9, 9)))
     points = np.array([(20, 20), (40, 20), (-1, 20), (20, 48), (63.9, 47.9)])
     assert composite.covers(points).tolist() == [True, False, True, True, False]
+
+
+def test_values_under_points():
+    layer = painted(square(10, 10, 20), (1, 2, 3))
+    points = np.array([(20, 20), (40, 20), (-1, 20), (20, 48)])
+    assert layer.under(points).tolist() == [[1, 2, 3, 255], *[[0, 0, 0, 0]] * 3]
+    assert layer.coarse(9).under(points).tolist() == [0, 0, 0, 0]
 
 
 def test_light_never_exceeds_the_opacity():

@@ -79,6 +79,20 @@ def test_what_is_worn_hides_landmarks_and_a_part_of_the_face(worn, shown, least,
     assert least < Composite(320, 240).covered(found.outline, found.worn) < most
 
 
+@pytest.mark.parametrize(
+    ("yaw", "fringe", "shown"),
+    [(0, "left", [True] * 5), (0.75, "left", [True] * 5), (-0.75, "left", [False, *[True] * 4])],
+)
+def test_hair_hides_the_landmarks_under_it_and_none_of_the_face(yaw, fringe, shown):
+    """A fringe that is swept to the left of the picture, over the eye of a head that turns there."""
+    pose = replace(FRONT, yaw=yaw)
+    found, without = head(pose, fringe=fringe), head(pose)
+    assert without.shown.all()
+    assert found.shown.tolist() == shown
+    assert (found.outline == without.outline).all()
+    assert found.worn is None
+
+
 @pytest.mark.parametrize("hair", ["bald", "receding", "buzz", "short", "spiky", "bob", "long", "curly", "afro", "bun"])
 def test_the_middle_of_a_face_is_skin_whatever_the_hair(hair):
     """Between eyes and mouth, under light that falls on it from the front."""

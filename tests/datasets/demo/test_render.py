@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import signal
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from pth2map.datasets.demo import scenes
-from pth2map.datasets.demo.render import COUNTED, RECORD, Demo, render
+from pth2map.datasets.demo.render import COUNTED, RECORD, Demo, counts_in, render
 from pth2map.datasets.demo.scenes import EVENTS, draw_picture, event_of
 from pth2map.datasets.demo.sheet import contact_sheet
 from pth2map.datasets.face_labels import read_labels
@@ -25,6 +27,7 @@ from pth2map.networks.checkpoints import load_weights
 from pth2map.recipes.recipe import Recipe
 
 DEMO = Demo(train=24, val=24, seed=3)
+PAGE = Path(__file__).parents[3] / "docs/demo.md"
 RECIPE = {
     "kind": "retinaface",
     "preprocess": {"resize": "long_side", "interpolation": "linear", "pad_value": 0, "mean_bgr": [104, 117, 123]},
@@ -117,6 +120,17 @@ def test_boxes_are_whole_pixels_inside_the_picture_with_landmarks_in_them(root, 
     assert (upper < lower).all(), "eyes are above mouths"
 
 
+def test_landmarks_are_written_as_eyes_nose_and_mouth_from_left_to_right(root):
+    lines = [line.split() for line in (root / "train/label.txt").read_text().splitlines() if line[0] != "#"]
+    marks = np.array([line[4:19] for line in lines if float(line[4]) >= 0], float).reshape(-1, 5, 3)[:, :, :2]
+    (left, right, nose, left_corner, right_corner), down = marks.transpose(1, 2, 0), 1
+    assert len(marks) > 20
+    assert (left[0] < right[0]).all()
+    assert (left_corner[0] < right_corner[0]).all()
+    assert ((left + right)[down] / 2 < nose[down]).all()
+    assert (nose[down] < (left_corner + right_corner)[down] / 2).all()
+
+
 def test_ground_truth_and_labels_say_the_same(root):
     _, truth = index_widerface("demo", root)
     faces = labelled(root, "val")
@@ -143,6 +157,22 @@ def test_subsets_follow_their_rule_and_contain_each_other(root):
     assert (easy <= medium).all()
     assert (medium <= hard).all()
     assert record_of(root)["parts"]["val"]["counted"] == {key: int(truth.counted[key].sum()) for key in COUNTED}
+
+
+def test_the_page_counts_the_faces_of_the_set_as_it_is(monkeypatch):
+    """Those of val; what is behind them, and the camera, decide nothing of it."""
+    monkeypatch.setattr(scenes, "_backdrop", lambda stage, *_: np.zeros((stage.height, stage.width, 3), np.uint8))
+    monkeypatch.setattr(scenes, "_taken", lambda image, *_: image)
+    pictures = [draw_picture(event_of(number), 640, 480, (20, 0, 1, number)) for number in range(150)]
+    faces = [face for picture in pictures for face in picture.faces]
+    found = {subset: sum(counts_in(face, subset) for face in faces) for subset in COUNTED}
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.read_text().splitlines()]
+    said = {row[0]: row[1:] for row in rows if row and row[0] in {*COUNTED, "all"}}
+    assert {subset: int(row[-1].replace(",", "")) for subset, row in said.items()} == {**found, "all": len(faces)}
+    rules = {**COUNTED, "all": (scenes.LEAST, scenes.MOST_HIDDEN)}
+    assert {subset: row[:2] for subset, row in said.items()} == {
+        subset: [f"{height} px", f"{hidden:.0%}".replace("%", " %")] for subset, (height, hidden) in rules.items()
+    }
 
 
 def test_sizes_go_from_tiny_to_large_and_most_are_not_tiny():
@@ -234,6 +264,13 @@ def test_numbers_that_cannot_be(change, sentence):
     with pytest.raises(InputError) as caught:
         Demo(**{"train": 1, "val": 1, "seed": 0, **change})
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_rendering_leaves_threads_and_interruptions_as_they_are(processes, tmp_path):
+    before = signal.getsignal(signal.SIGINT), cv2.getNumThreads()
+    render(Demo(train=1, val=1, seed=0, width=160, height=160), tmp_path / "set", processes)
+    assert (signal.getsignal(signal.SIGINT), cv2.getNumThreads()) == before
 
 
 def test_no_processes(tmp_path):

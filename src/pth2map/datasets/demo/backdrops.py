@@ -52,6 +52,7 @@ def wall(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def brick(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
+    """A wall of bricks, 10 to 34 pixels high each, in mortar."""
     tall = int(rng.integers(10, 34))
     wide = int(tall * rng.uniform(2.0, 2.8))
     rows, columns = height // tall + 2, width // wide + 2

@@ -35,6 +35,7 @@ class Brush:
         """Where the light comes from: 1 is the right of the picture."""
         self.worn: Layer | None = None
         self.lighting = light
+        """The light of the scene, which :meth:`light` puts on the layer and hands are painted in."""
         self._dark = layer.coarse(_FIELD[self.fine])
         self._warm, self._bright = (layer.coarse(_FIELD[True]) if self.fine else None for _ in range(2))
 
@@ -84,10 +85,12 @@ class Brush:
         self._dark.line(points, amount, width * self.pose.unit, closed)
 
     def redden(self, points: np.ndarray, amount: float) -> None:
+        """Blush inside an outline of ``(n, 2)`` pixels; ``amount`` is 0 to 255. Heads below :data:`FINE` have none."""
         if self._warm is not None:
             self._warm.polygon(points, amount)
 
     def brighten(self, points: np.ndarray, amount: float) -> None:
+        """Soft shine, as :meth:`redden` has it."""
         if self._bright is not None:
             self._bright.polygon(points, amount)
 

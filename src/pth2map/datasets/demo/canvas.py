@@ -13,8 +13,6 @@ import numpy as np
 
 Colour: TypeAlias = Sequence[float] | np.ndarray
 
-cv2.setNumThreads(1)  # pictures are rendered by processes beside each other
-
 _SHIFT = 5  # bits of a pixel's fraction
 _HALF = 1 << (_SHIFT - 1)
 
@@ -85,14 +83,13 @@ class Layer:
         whole = int(self.scale)
         return cv2.resize(self.pixels, (width // whole, height // whole), interpolation=cv2.INTER_AREA)
 
-    def covers(self, points: np.ndarray) -> np.ndarray:
-        """Value of the first channel under each point, 0 outside the layer; ``(n,)`` int."""
+    def under(self, points: np.ndarray) -> np.ndarray:
+        """Value under each point, 0 outside the layer; ``(n,)`` uint8 of one channel, ``(n, 4)`` of four."""
         column, row = np.floor((points - (self.left, self.top)) * self.scale).astype(int).T
-        first = self.pixels if self.pixels.ndim == 2 else self.pixels[:, :, 0]
-        height, width = first.shape
+        height, width = self.pixels.shape[:2]
         inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-        values = np.zeros(len(points), int)
-        values[inside] = first[row[inside], column[inside]]
+        values = np.zeros((len(points), *self.pixels.shape[2:]), np.uint8)
+        values[inside] = self.pixels[row[inside], column[inside]]
         return values
 
     def _fixed(self, points: np.ndarray) -> np.ndarray:
@@ -127,22 +124,25 @@ class Composite:
 
     def covered(self, outline: np.ndarray, worn: Layer | None) -> float:
         """How much of a convex outline is covered by now, or by ``worn`` (255), or lies beyond the picture; 0 to 1."""
-        whole = cv2.contourArea(outline.astype(np.float32))
-        left, top = np.maximum(np.floor(outline.min(axis=0)), 0).astype(int).tolist()
-        right, bottom = np.minimum(np.ceil(outline.max(axis=0)), self.size).astype(int).tolist()
-        if whole <= 0 or right <= left or bottom <= top:
+        first, last = np.floor(outline.min(axis=0)).astype(int), np.ceil(outline.max(axis=0)).astype(int)
+        (left, top), (right, bottom) = np.maximum(first, 0).tolist(), np.minimum(last, self.size).tolist()
+        if right <= left or bottom <= top:
             return 1.0
-        fine = 4 if max(right - left, bottom - top) < 64 else 1
-        mask = Layer(np.zeros(((bottom - top) * fine, (right - left) * fine), np.uint8), left, top, fine)
+        (x, y), (width, height) = first.tolist(), (last - first).tolist()
+        fine = 8 if max(width, height) <= 32 else 4 if max(width, height) <= 128 else 1
+        mask = Layer(np.zeros((height * fine, width * fine), np.uint8), x, y, fine)
         mask.polygon(outline, 255)
-        free = 255 - self._pixels[top:bottom, left:right, 3]
+        whole = int(mask.reduced().sum())  # not by its corners: drawn edges are a little wider, of parts of it too
         if worn is not None:
-            # From the layer's own pixels to those of this part of the picture.
-            shift = np.array([[1 / worn.scale, 0, worn.left - left], [0, 1 / worn.scale, worn.top - top]])
-            shift[:, 2] += 0.5 / worn.scale - 0.5
-            free = np.minimum(free, 255 - np.asarray(cv2.warpAffine(worn.pixels, shift, (right - left, bottom - top))))
-        seen = mask.reduced().astype(np.float64) * free
-        return min(max(1.0 - float(seen.sum()) / 255 / 255 / whole, 0.0), 1.0)
+            # From the pixels of the one layer to those of the other.
+            factor = fine / worn.scale
+            shift = np.array([[factor, 0, (worn.left - x) * fine], [0, factor, (worn.top - y) * fine]])
+            shift[:, 2] += (factor - 1) / 2
+            bare = 255 - np.asarray(cv2.warpAffine(worn.pixels, shift, (width * fine, height * fine)))
+            cv2.min(mask.pixels, bare, dst=mask.pixels)
+        free = 255 - self._pixels[top:bottom, left:right, 3].astype(np.int64)
+        seen = int((mask.reduced()[top - y : bottom - y, left - x : right - x] * free).sum())
+        return 1 - seen / (255 * whole)
 
     def covers(self, points: np.ndarray) -> np.ndarray:
         """``(n,)`` bool: the points that are covered by now or lie beyond the picture."""
@@ -170,13 +170,9 @@ def hull(points: np.ndarray) -> np.ndarray:
     return cv2.convexHull(points.astype(np.float32))[:, 0].astype(np.float64)
 
 
-def ring(count: int) -> np.ndarray:
-    """``(count, 2)`` points of the unit circle, cached."""
-    return _ring(count)
-
-
 @cache
-def _ring(count: int) -> np.ndarray:
+def ring(count: int) -> np.ndarray:
+    """``(count, 2)`` points of the unit circle."""
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 

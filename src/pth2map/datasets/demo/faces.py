@@ -26,9 +26,12 @@ class Head:
     landmarks: np.ndarray
     """``(5, 2)`` eyes, nose, corners of the mouth in pixels, those on the left of a face from the front first."""
     shown: np.ndarray
-    """``(5,)`` bool: the landmarks that are turned to the viewer, with nothing worn over them."""
+    """``(5,)`` bool: the landmarks that are turned to the viewer, with no hair and nothing worn over them."""
     worn: Layer | None
-    """255 where something worn hides the face, over the same part of the picture as ``layer``."""
+    """255 where something worn or held hides the face, over the same part of the picture as ``layer``.
+
+    Hair and hats are no part of it.
+    """
 
 
 def draw_head(
@@ -50,9 +53,9 @@ def draw_head(
     if layer is None:
         return Head(None, outline, landmarks, shown, None)
     brush = Brush(look, expression, pose, light, layer, rng)
-    _paint(brush, skin)
+    shown &= ~_paint(brush, skin, landmarks)
     if brush.worn is not None:
-        shown &= brush.worn.covers(landmarks) < 128
+        shown &= brush.worn.under(landmarks) < 128
     return Head(layer, outline, landmarks, shown, brush.worn)
 
 
@@ -81,7 +84,8 @@ def _layer(look: Look, pose: Pose, picture: tuple[int, int]) -> Layer | None:
     return Layer.around((pose.x - wide, pose.y - tall, pose.x + wide, pose.y + tall), scale, picture)
 
 
-def _paint(brush: Brush, skin: np.ndarray) -> None:
+def _paint(brush: Brush, skin: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Paint a head from the back to the front; ``(n,)`` bool, the landmarks that its hair or hat came over."""
     look = brush.look
     hair_shows = look.hat not in {"headscarf", "turban"}
     hats.draw_behind(brush)
@@ -99,11 +103,13 @@ def _paint(brush: Brush, skin: np.ndarray) -> None:
     if brush.small:
         features.draw_folds(brush)
     features.draw_ears(brush, near=True)
+    bare = brush.layer.under(landmarks)
     if hair_shows:
         hair.draw_bald_front(brush)
         hair.draw_strands(brush)
         hair.draw_fringe(brush)
     hats.draw_hat(brush, behind=False)
+    overlaid: np.ndarray = (brush.layer.under(landmarks) != bare).any(axis=1)
     worn.draw_glasses(brush)
     if look.cover == "mask":
         worn.draw_mask(brush)
@@ -113,3 +119,4 @@ def _paint(brush: Brush, skin: np.ndarray) -> None:
     brush.light()
     if hand:
         hand.paint(brush.layer, look.skin * 0.97, brush.lighting)
+    return overlaid

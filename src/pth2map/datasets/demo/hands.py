@@ -18,6 +18,7 @@ class Hand:
     fingers: tuple[np.ndarray, ...]
     creases: tuple[np.ndarray, ...]
     size: float
+    """Width of the palm in pixels."""
 
     @classmethod
     def draw(

@@ -81,6 +81,7 @@ class Shape:
         return squared
 
     def half_width(self, y: np.ndarray) -> np.ndarray:
+        """``(n,)`` half the width of the head, in units, at ``(n,)`` heights from -1 to 1."""
         widths: np.ndarray = self._widths[_row(y)]
         return widths
 

@@ -198,6 +198,7 @@ def draw_look(rng: np.random.Generator, bare: float = 0.5) -> Look:
 
 
 def draw_expression(rng: np.random.Generator) -> Expression:
+    """Any mood: most smile, three in ten laugh, one in twelve shouts, and one in fourteen has its eyes closed."""
     mood = rng.random()
     smile = rng.uniform(0.3, 1.0) if mood < 0.58 else rng.uniform(-0.4, 0.3)
     laughing = mood < 0.28

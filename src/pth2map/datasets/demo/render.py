@@ -6,14 +6,11 @@
 <root>/val/label.txt                            their faces, with landmarks
 <root>/train/images/<event>/<stem>.jpg
 <root>/train/label.txt
-
-The set of 600 and 150 pictures with seed 0 has 2775 and 666 faces, from 8 to 308 pixels high. Its subsets count 915 and
-212 (easy), 1680 and 407 (medium), 2721 and 651 (hard). The published RetinaFace mobilenet0.25, which learnt from
-photographs, has an AP of 99.9 / 99.3 / 96.0 % on it at 640.
 """
 
 import io
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import cv2
@@ -85,12 +83,14 @@ class _Task:
     part: str
     number: int
     folder: Path
+    """For the pictures of its event, by whose name it goes."""
 
 
 def render(demo: Demo, root: Path, processes: int = 1) -> dict[str, Any]:
     """Render into the folder ``root``, which appears whole, and say what is in it (as :data:`RECORD` does).
 
-    A demo dataset that is there is replaced. Raises ``InputError`` when anything else is there.
+    A demo dataset that is there is replaced. Raises ``InputError`` when anything else is there. Several processes are
+    started by the main thread alone, as they are to leave interruptions to it.
     """
     if processes < 1:
         raise InputError(f"{processes} processes, expected at least 1")
@@ -99,8 +99,12 @@ def render(demo: Demo, root: Path, processes: int = 1) -> dict[str, Any]:
     folders = {_TRAIN: Path("train/images"), _VAL: IMAGES}
     with replacing_folder(root) as made:
         tasks = [
-            _Task(demo, part, number, made / folders[part]) for part in _PARTS for number in range(getattr(demo, part))
+            _Task(demo, part, number, made / folders[part] / event_of(number))
+            for part in _PARTS
+            for number in range(getattr(demo, part))
         ]
+        for task in tasks:  # here alone: a worker that outlives this process must not make them again
+            task.folder.mkdir(parents=True, exist_ok=True)
         with Meter("render", len(tasks), "pictures") as meter, _mapped(tasks, processes) as results:
             rendered: list[_Rendered] = []
             for result in results:
@@ -124,14 +128,27 @@ def counts_in(face: Face, subset: str) -> bool:
 
 @contextmanager
 def _mapped(tasks: Sequence[_Task], processes: int) -> Iterator[Iterator[_Rendered]]:
-    """The results in the order of the tasks."""
+    """The results in the order of the tasks; each process draws with one thread."""
     if processes == 1:
-        yield map(_render_one, tasks)
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            yield map(_render_one, tasks)
+        finally:
+            cv2.setNumThreads(threads)
         return
     # Not forked: the caller may have threads.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
     try:
-        yield pool.map(_render_one, tasks, chunksize=4)
+        # Workers are started here. They inherit that interruptions are ignored, from their imports on: this process,
+        # which is deaf for a moment too, tells of them.
+        told = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            # Not mapped: where a worker is killed, map and the pool may stumble over each other.
+            futures = [pool.submit(_render_one, task) for task in tasks]
+        finally:
+            signal.signal(signal.SIGINT, told)
+        yield (future.result() for future in futures)
     except BrokenProcessPool:
         raise InputError(
             "a process that rendered was killed, for lack of memory perhaps; give fewer processes"
@@ -140,19 +157,28 @@ def _mapped(tasks: Sequence[_Task], processes: int) -> Iterator[Iterator[_Render
         pool.shutdown(cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells of it
+def _prepare_worker() -> None:
+    cv2.setNumThreads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker would wait for tasks for ever if the process that gives them is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _render_one(task: _Task) -> _Rendered:
-    demo, event = task.demo, event_of(task.number)
+    demo, event = task.demo, task.folder.name
     key = (_STREAM, demo.seed, _PARTS.index(task.part), task.number)
     picture = draw_picture(event, demo.width, demo.height, key)
     stem = f"{event.replace('--', '_')}_{task.number}"
-    path = task.folder / event / f"{stem}.jpg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _, content = cv2.imencode(".jpg", picture.pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    path.write_bytes(content.tobytes())
+    done, content = cv2.imencode(".jpg", picture.pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not done:
+        raise InputError(f"{event}/{stem}.jpg: OpenCV could not make a JPEG of it; run again with fewer processes")
+    (task.folder / f"{stem}.jpg").write_bytes(content.tobytes())
     return _Rendered(event, stem, picture.faces)
 
 

@@ -34,13 +34,22 @@ class Face:
     box: tuple[int, int, int, int]
     """x, y, w, h in whole pixels, inside the picture."""
     landmarks: np.ndarray | None
-    """``(5, 2)`` x, y of eyes, nose and corners of the mouth, left in the picture first; None where one is not seen."""
+    """``(5, 2)`` x, y of eyes, nose and corners of the mouth, left in the picture first.
+
+    None where one of them is not seen, which its own hair or hat may be over too, and below :data:`WITH_LANDMARKS`.
+    """
     hidden: float
-    """Part of the face that is hidden or beyond the picture, 0 to :data:`MOST_HIDDEN`."""
+    """Part of the face that is not seen, 0 to :data:`MOST_HIDDEN`.
+
+    It is hidden by other people and things, or by what is worn over it or held before it, or lies beyond the picture.
+    The face's own hair and hat hide nothing of it: it begins below them, and a fringe over it does not count.
+    """
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
+    """A picture and all faces in it, the front ones first."""
+
     pixels: np.ndarray
     """``(h, w, 3)`` uint8 BGR."""
     faces: tuple[Face, ...]
@@ -56,6 +65,7 @@ class _Stage:
         self.composite = Composite(width, height)
         self.faces: list[Face] = []
         self.bare = 0.55
+        """Probability, 0 to 1, that somebody wears nothing on head and face."""
 
     def put(self, layer: Layer | None) -> None:
         if layer is not None:
@@ -262,6 +272,7 @@ def draw_picture(event: str, width: int, height: int, key: tuple[int, ...]) -> P
         if stage.faces:
             pixels = _taken(stage.composite.over(backdrop), night, rng)
             return Picture(pixels, tuple(stage.faces))
+    # Cannot be: with sides of 160 pixels, too, four of five pictures of any event have a face at the first attempt.
     raise AssertionError(f"no face in 100 pictures of {event}, {width}×{height}")
 
 

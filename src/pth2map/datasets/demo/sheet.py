@@ -15,9 +15,9 @@ _GROUND, _TEXT = (32, 32, 32), (235, 235, 235)
 
 
 def contact_sheet(root: Path, columns: int = 6, rows: int = 4, width: int = 200) -> np.ndarray:
-    """``(h, w, 3)`` uint8 BGR: pictures of val, ``width`` pixels wide, evenly from all events, over a caption.
+    """``(h, w, 3)`` uint8 BGR: pictures of val, ``width`` pixels wide, evenly from the list of them, over a caption.
 
-    A frame has the colour of the hardest-to-enter subset that counts the face (easy before medium before hard).
+    A frame has the colour of the easiest subset that counts the face, which the harder ones then count too.
     Raises ``InputError`` for what is no WIDER FACE layout.
     """
     truth = read_ground_truth(root / GROUND_TRUTH)
@@ -49,7 +49,7 @@ def _framed(picture: np.ndarray, truth: GroundTruth, number: int, width: int) ->
 def _write_caption(sheet: np.ndarray, truth: GroundTruth, shown: int) -> None:
     easy, medium, hard = (truth.counted[subset] for subset in SUBSETS)
     counts = {"easy": easy, "medium": medium & ~easy, "hard": hard & ~medium, "none": ~hard}
-    said = {"easy": "easy", "medium": "medium too", "hard": "hard alone", "none": "not counted"}
+    said = {"easy": "easy, medium and hard", "medium": "medium and hard", "hard": "hard only", "none": "none"}
     x, y = _GAP * 2, sheet.shape[0] - 9
     words = [(f"{shown} of {len(truth.names)} pictures of val; faces:", _TEXT)]
     words += [(f"{said[name]} {int(flags.sum())}", _TINTS[name]) for name, flags in counts.items()]

@@ -74,6 +74,7 @@ def ball(place: Place, rng: np.random.Generator) -> Layer | None:
 
 
 def clock(place: Place, rng: np.random.Generator) -> Layer | None:
+    """A round clock with two hands and ticks for the hours."""
     layer = place.layer()
     if layer is None:
         return None
@@ -108,6 +109,7 @@ def plate(place: Place, rng: np.random.Generator) -> Layer | None:
 
 
 def lamp(place: Place, rng: np.random.Generator) -> Layer | None:
+    """A hanging lamp that shines, a globe or one with a shade."""
     layer = place.layer(2.1)
     if layer is None:
         return None
@@ -256,6 +258,7 @@ def car(place: Place, rng: np.random.Generator) -> Layer | None:
 
 
 def flower(place: Place, rng: np.random.Generator) -> Layer | None:
+    """A disc amid 7 to 14 petals, on a stalk."""
     layer = place.layer(2.4)
     if layer is None:
         return None
@@ -318,6 +321,7 @@ def branch(place: Place, rng: np.random.Generator) -> Layer | None:
 
 
 def umbrella(place: Place, rng: np.random.Generator) -> Layer | None:
+    """An open umbrella from the side."""
     layer = place.layer(1.9)
     if layer is None:
         return None
