@@ -24,7 +24,8 @@ setup: .venv/.installed  ## install everything into .venv (Python 3.11, CPU torc
 .venv/.installed: requirements.in requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is $$($(PYTHON) -V); Python 3.11 is needed, set PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "setting up .venv (about 1.5 GB, a minute or two) ..."
+	@echo "setting up .venv (about 1.5 GB, a minute or two)"
+	@echo "torch comes from $(TORCH_INDEX); out of its reach pip warns, and takes it from the index it has"
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/pip install -qq --no-deps --retries 2 --extra-index-url $(TORCH_INDEX) torch==$(TORCH)
@@ -48,7 +49,7 @@ demo: setup  ## the whole road in some minutes, no data needed: drawn faces, a t
 	@sed '/^Protocol/,$$d' results/demo/map.txt
 	@echo "The report:  $(CURDIR)/results/demo/report.html"
 	@echo "The same on a vendor's tool-chain, rehearsed without its hardware:"
-	@echo "    .venv/bin/snakemake --cores $(CORES) --configfile config/rehearsal.yaml $(CONFIG) -- results/demo/ascend_rehearsal/640-fp16-b1/map.txt"
+	@echo "    .venv/bin/snakemake --cores $(CORES) --configfile config/rehearsal.yaml$(if $(CONFIG), $(CONFIG)) -- results/demo/ascend_rehearsal/640-fp16-b1/map.txt"
 	@echo "Published weights on WIDER FACE val (fetches 375 MB):"
 	@echo "    make map"
 

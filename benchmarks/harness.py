@@ -241,3 +241,11 @@ class Workspace:
             *("--graph", self.graph("onnx"), "--network", NETWORK, "--options", json.dumps({"threads": 1})),
             *("--run", output.with_suffix(".json"), "--detections", output.with_suffix(".npz")),
         ]
+
+
+def profile_table(profiles: Sequence[dict[str, float]]) -> Table:
+    """Of profiles, milliseconds of CPU time an image by step, the median of each step."""
+    steps = {step: median(profile[step] for profile in profiles) for step in profiles[0]}
+    whole = sum(steps.values())
+    rows = [(step, f"{value:.2f}", f"{100 * value / whole:.1f}") for step, value in steps.items()]
+    return Table("CPU by step", ("step", "ms per image", "%"), (*rows, ("sum", f"{whole:.2f}", "100")))

@@ -1,21 +1,15 @@
 """The stream over a shard with a clock at every step. Prints CPU milliseconds per image and step as JSON.
 
-The steps are the library's own functions, each wrapped where the library looks it up; a step counts without the steps
-inside it, so that the sum is the whole.
+The steps are the library's own functions.
 """
 
 import argparse
 import json
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import cv2
+from clock import Clock, Steps
 from harness import NETWORK, RECIPE, SIZE
 
 from pth2map.datasets import images as image_files
@@ -27,7 +21,7 @@ from pth2map.networks.catalogue import entry
 from pth2map.recipes import retinaface_decode, retinaface_preprocess
 from pth2map.recipes.recipe import Recipe
 
-STEPS: list[tuple[str, Any, str]] = [
+STEPS: Steps = [
     ("file read", image_files, "_read"),
     ("JPEG: complete?", image_files, "_check_complete"),
     ("JPEG: decode", cv2, "imdecode"),
@@ -42,35 +36,6 @@ STEPS: list[tuple[str, Any, str]] = [
     ("rows", retinaface_decode, "_detections"),
     ("all else", passes, "stream"),
 ]
-
-
-class Clock:
-    """CPU seconds of nested steps, each without those inside it."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self._inner = [0.0]
-
-    def timed(self, step: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def call(*args: Any, **options: Any) -> Any:
-            start = time.process_time()
-            self._inner.append(0.0)
-            try:
-                return function(*args, **options)
-            finally:
-                whole = time.process_time() - start
-                self.seconds[step] += whole - self._inner.pop()
-                self._inner[-1] += whole
-
-        return call
-
-    @contextmanager
-    def on(self, steps: list[tuple[str, Any, str]]) -> Iterator[None]:
-        with ExitStack() as stack:
-            for step, holder, name in steps:
-                stack.enter_context(patch.object(holder, name, self.timed(step, getattr(holder, name))))
-            yield
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
 """The stream of the workflow beside the graph alone: what reading, preprocessing and decode cost on top."""
 
 import json
-from statistics import median
 
-from harness import BENCHMARKS, WORKERS, Figure, Ran, Result, Table, Workspace, run_together
+from harness import BENCHMARKS, WORKERS, Figure, Ran, Result, Workspace, profile_table, run_together
 
 PEAK_MIB = 1024
 
@@ -42,7 +41,7 @@ def measure(workspace: Workspace, rounds: int) -> Result:
                 unit="MiB",
             ),
         ),
-        (_profile_table(profiles),),
+        (profile_table(profiles),),
     )
 
 
@@ -59,10 +58,3 @@ def _workers(script: str, workspace: Workspace, ready: bool = False) -> list[Ran
 
 def _ratios(above: list[float], below: list[float]) -> tuple[float, ...]:
     return tuple(a / b for a, b in zip(above, below, strict=True))
-
-
-def _profile_table(profiles: list[dict[str, float]]) -> Table:
-    steps = {step: median(profile[step] for profile in profiles) for step in profiles[0]}
-    whole = sum(steps.values())
-    rows = [(step, f"{value:.2f}", f"{100 * value / whole:.1f}") for step, value in steps.items()]
-    return Table("CPU by step", ("step", "ms per image", "%"), (*rows, ("sum", f"{whole:.2f}", "100")))

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from harness import BENCHMARKS, ROOT, Figure, Ran, Result, mirror, run_together
+from harness import BENCHMARKS, ROOT, Figure, Ran, Result, mirror, profile_table, run_together
 
 from pth2map.datasets.face_labels import write_labels
 from pth2map.datasets.label_faults import Faults
@@ -14,6 +14,8 @@ from pth2map.training.epochs import read_epochs
 
 NETWORK, BATCH, RATE = "retinaface_mobilenet025", 8, 1e-3
 THREADS = WORKERS = 2
+PROFILED = 12
+"""Steps."""
 
 
 def measure(folder: Path, rounds: int, size: int = 640, steps: int = 40) -> Result:
@@ -26,6 +28,7 @@ def measure(folder: Path, rounds: int, size: int = 640, steps: int = 40) -> Resu
     ours: list[Ran] = []
     plain: list[Ran] = []
     rates: dict[str, list[float]] = {"training": [], "published order": []}
+    profiles: list[dict[str, float]] = []
     for turn in range(rounds):
         (ran,) = run_together([_plain(data, size, steps)], folder)
         plain.append(ran)
@@ -37,6 +40,8 @@ def measure(folder: Path, rounds: int, size: int = 640, steps: int = 40) -> Resu
         (epoch,) = read_epochs(below / "epochs.tsv")
         assert epoch.images_per_second is not None, f"{steps} steps are too few to be measured"
         rates["training"].append(epoch.images_per_second)
+        (ran,) = run_together([_profiled(data, below, size, min(steps, PROFILED))], below)
+        profiles.append(json.loads(ran.output))
     ratios = tuple(a / b for a, b in zip(*rates.values(), strict=True))
     cpu = tuple(b.cpu / a.cpu for a, b in zip(ours, plain, strict=True))
     return Result(
@@ -48,6 +53,7 @@ def measure(folder: Path, rounds: int, size: int = 640, steps: int = 40) -> Resu
             Figure("peak memory, without the readers", tuple(ran.peak_mib for ran in ours), unit="MiB"),
             Figure("peak memory, published order", tuple(ran.peak_mib for ran in plain), unit="MiB"),
         ),
+        (profile_table(profiles),),
     )
 
 
@@ -59,13 +65,23 @@ def _index(data: Path) -> None:
     index_training_set("widerface", TRAIN, labels, root / IMAGES, faults).save(data)
 
 
+def _settings(size: int, steps: int) -> str:
+    return json.dumps({"size": size, "batch_size": BATCH, "learning_rate": RATE, "epochs": 1, "max_steps": steps})
+
+
 def _ours(data: Path, folder: Path, size: int, steps: int) -> list[object]:
-    settings = {"size": size, "batch_size": BATCH, "learning_rate": RATE, "epochs": 1, "max_steps": steps}
     return [
-        *(ROOT / "workflow/scripts/train.py", "--network", NETWORK, "--settings", json.dumps(settings)),
+        *(ROOT / "workflow/scripts/train.py", "--network", NETWORK, "--settings", _settings(size, steps)),
         *("--train", data, "--device", "cpu", "--workers", WORKERS, "--threads", THREADS, "--state", folder / "state"),
         *("--weights", folder / "weights.pth", "--epochs", folder / "epochs.tsv"),
         *("--record", folder / "training.json", "--checkpoints", folder / "checkpoints"),
+    ]
+
+
+def _profiled(data: Path, folder: Path, size: int, steps: int) -> list[object]:
+    return [
+        *(BENCHMARKS / "training_profile_worker.py", "--network", NETWORK, "--settings", _settings(size, steps)),
+        *("--train", data, "--state", folder / "profiled"),
     ]
 
 

@@ -697,7 +697,7 @@ class Scoring(Section):
 
 
 class Drawing(Section):
-    """What is shown of what was found: in the pictures of `results/<model>/<engine>/<variant>/drawn`, and in reports."""
+    """What is shown of what was found, in pictures (`results/<model>/<engine>/<variant>/drawn`) and in reports."""
 
     score_above: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.5,

@@ -20,7 +20,7 @@ from pth2map.plots.outcomes import LINES, choose_outcomes, draw_outcome, jpeg
 from pth2map.training.epochs import Epoch
 
 KINDS = {
-    "missed": ("Most faces missed", "by their number, so of crowds"),
+    "missed": ("Most faces missed", "by their number, which favours crowds"),
     "false": ("Most false detections", "of the others, by their number"),
     "spread": ("A spread over the rest", "in even steps, as they come"),
 }
@@ -293,8 +293,8 @@ $sections
 
 _SET = Template("""<section id="set">
 <h2>The pictures</h2>
-<p>This is a $words. They are drawn by this project, no photographs: a network that finds these faces need not find those of people.
-The frame of a face says which is the easiest subset that counts it.</p>
+<p>This is a $words. They are drawn by this project, no photographs: a network that finds these faces need not find
+those of people. The frame of a face says which is the easiest subset that counts it.</p>
 <figure class="sheet"><img src="$sheet" alt="A sheet of rendered pictures"></figure>
 </section>""")
 
