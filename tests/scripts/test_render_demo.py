@@ -65,7 +65,13 @@ def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
 def started(tmp_path):
     """A run that would take minutes, when its two workers have been started; they are still importing."""
     command = [sys.executable, SCRIPT, "--root", tmp_path / "set", "--train", 5000, "--val", 1, "--seed", 4]
-    with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, process_group=0) as started:
+    with subprocess.Popen(
+        [*map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (jobs in the background ignore it)
+    ) as started:
         try:
             wait_until(lambda: len(workers_of(started.pid)) == 2 and hears_interruptions(started.pid))
             yield started

@@ -1,4 +1,4 @@
-"""The demo: from nothing to a page with AP, of few pictures and steps, twice, and rehearsed on a vendor's engine."""
+"""The demo: from nothing to a page with AP, of few pictures and 60 steps, twice, and rehearsed on a vendor's engine."""
 
 import json
 import re
@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 from tests.html_page import Page
 
+from pth2map.training.epochs import read_epochs
+
 from .conftest import ROOT, Run, run_snakemake
 
 OVERLAY = """
 datasets:
-  demo: {train: 8, val: 6, width: 320, height: 240, shards: 1}
+  demo: {train: 24, val: 6, width: 320, height: 240, shards: 1}
 models:
   demo:
     weights:
-      training: {size: 160, max_steps: 4, batch_size: 4, learning_rate: 1.0e-3, devices: [0], state_every_steps: 1}
+      training: {size: 160, epochs: 10, max_steps: 60, batch_size: 4, decay_epochs: [7, 9]}
     recipe: {decode: {confidence_threshold: 0.3}}
     export: {parity: {max_abs: 1.0e-3}}
     variants: {sizes: [160]}
@@ -49,7 +51,7 @@ def test_the_result_says_that_it_is_the_demo(folder):
     text = (folder / "results/demo/map.txt").read_text()
     assert text.startswith("demo on onnxruntime, 160-fp32-b1: demo, 6 images\n\nRENDERED PICTURES, no photographs: ")
     assert f"  images: {RENDERED}; comparable with no published figures\n" in text
-    assert "  weights: trained here, 14 epochs (at most 4 steps) of demo at 160 px, batch 4 on 1 × cpu, " in text
+    assert "  weights: trained here, 10 epochs (at most 60 steps) of demo at 160 px, batch 4 on 2 × cpu, " in text
     assert re.findall(r".*WIDER.*", text) == [line for line in text.split("\n") if line.startswith("  evaluator: ")]
 
 
@@ -59,6 +61,12 @@ def test_another_folder_gives_the_same(folder, tmp_path):
     first, second = ((each / "results/demo/onnxruntime/160-fp32-b1") for each in (folder, tmp_path))
     assert (first / "map.json").read_bytes() == (second / "map.json").read_bytes()
     assert unmeasured(first / "report.html") == unmeasured(second / "report.html")
+
+
+def test_sixty_steps_teach_something(folder):
+    """From random weights; the shipped demo has eight times as many."""
+    first, *_, last = read_epochs(folder / "results/demo/train/epochs.tsv")
+    assert last.loss < 0.8 * first.loss
 
 
 def unmeasured(report: Path) -> str:
@@ -79,7 +87,7 @@ def test_the_report_holds_everything(folder):
     assert training.shape == (1080, 1050, 3)
     metrics = json.loads((folder / "results/demo/map.json").read_text())["metrics"]
     assert " ".join(f"{metrics[subset]:.6f}" for subset in ("easy", "medium", "hard")) in page.text
-    for words in (RENDERED, "Training: 4 steps in 2 epochs", "RENDERED PICTURES", "NOT THE PUBLISHED"):
+    for words in (RENDERED, "Training: 60 steps in 10 epochs", "RENDERED PICTURES", "NOT THE PUBLISHED"):
         assert (words in page.text) is (words != "NOT THE PUBLISHED")
     command = re.search(r"snakemake --cores 2 \S.* -- results/demo/report.html", page.text)[0]
     assert "rehearsal.yaml few.yaml change.yaml --" in command

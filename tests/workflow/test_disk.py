@@ -10,12 +10,12 @@ from tests import synthetic_weights, synthetic_wider
 
 from .conftest import ROOT, run_snakemake
 
-SHARDS, SHARD_IMAGES, SIDE = 8, 3, 320
+SHARDS, SHARD_IMAGES, SIDE = 5, 4, 320
 IMAGES = {f"0_Parade_{number}": (320, 200) for number in range(SHARDS * SHARD_IMAGES)}
 OVERLAY = """
 tensor_shards: {at_once}
 datasets:
-  widerface: {{root: "{root}", shards: 8}}
+  widerface: {{root: "{root}", shards: 5}}
 engines:
   by_files: {{kind: onnxruntime, route: files}}
 models:

@@ -15,7 +15,7 @@ from .conftest import ROOT, run_snakemake
 
 OVERLAY = """
 datasets:
-  widerface: {{root: "{root}", shards: 8}}
+  widerface: {{root: "{root}", shards: 6}}
 engines:
   by_files: {{kind: onnxruntime, route: files}}
 models:
@@ -32,7 +32,7 @@ POINTS = [("onnxruntime", "320-fp32-b1"), ("onnxruntime", "320-fp32-b4"), ("by_f
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Eight shards of five images: three have none."""
+    """Six shards of five images: one has none."""
     folder = tmp_path_factory.mktemp("synthetic")
     root = synthetic_wider.make(folder / "größe/wider face")
     weights = folder / "formula.pth"
@@ -140,13 +140,13 @@ def test_what_a_leftover_job_of_another_config_writes_is_not_gathered(folder):
 def test_tensor_files_of_another_state_are_swept(folder):
     point = folder / "scratch/retinaface/by_files/320-fp32-b4"
     (state,) = (path.name for path in point.iterdir())
-    left = point / "0123456789ab/1-of-8/inputs/prep"
+    left = point / "0123456789ab/1-of-6/inputs/prep"
     left.mkdir(parents=True)
     call = ("--configfile", "overlay.yaml", "--forcerun", "plot_curves", "--")
     run = run_snakemake(ROOT, folder, *call, "results/retinaface/by_files/320-fp32-b4/precision_recall.png")
     assert run.status == 0, run.output
     assert not left.parent.exists()
-    assert (point / state / "1-of-8/detections.npz").exists()
+    assert (point / state / "1-of-6/detections.npz").exists()
 
 
 def test_an_error_comes_again_when_nothing_is_mended(folder, tmp_path):
